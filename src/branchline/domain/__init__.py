@@ -1,0 +1,1 @@
+"""Frozen values and pure functions: the words of docs/reference and the rules about them."""

@@ -1,0 +1,1 @@
+"""Production's data made safe on its way to a lower environment."""
