@@ -1,0 +1,19 @@
+"""Configuration files, read into the domain's dataclasses. Every problem of a file is said at once."""
+
+from __future__ import annotations
+
+from branchline.config.app_files import SANITIZE_FILE, app_keys, read_app
+from branchline.config.problems import BadFiles, bad_files
+from branchline.config.yaml_source import Document, Problem, load_mapping, load_yaml
+
+__all__ = [
+    "SANITIZE_FILE",
+    "BadFiles",
+    "Document",
+    "Problem",
+    "app_keys",
+    "bad_files",
+    "load_mapping",
+    "load_yaml",
+    "read_app",
+]
