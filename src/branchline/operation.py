@@ -1,0 +1,395 @@
+"""What makes an operation exclusive, visible, resumable and undoable.
+
+An operation ends in one way, whether its process raised, was cancelled or was killed: `_settle`. Before
+the commit point that removes what was made; after it, that finishes. It reads only the journal, so the
+process that does it need not be the one that began.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from branchline.domain.activity import Activity, Grip, Holder, Lease, NewActivity, Result, Want
+from branchline.errors import BranchlineError, Failed, Refused, Unavailable
+from branchline.redaction import Redactor
+from branchline.state.leases import LostLease
+from branchline.state.store import Store
+
+progress = logging.getLogger("branchline.progress")
+"""Steps and their output as they happen. Records carry `event` (`begun`, `done`, `failed`, `line`) and `step`."""
+
+Remover = Callable[[Grip, str], None]
+"""Removes one kind of resource by name, and is content when it is gone."""
+
+FINISH = "finish"
+
+
+_live: dict[str, Operation] = {}
+"""The operations of this process, by id."""
+
+
+class Processes(Protocol):
+    """Who holds a lease, and whether they live."""
+
+    def this(self) -> Holder: ...
+    def is_here(self, holder: Holder) -> bool: ...
+    def alive(self, holder: Holder) -> bool: ...
+    def kill(self, holder: Holder) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an operation is asked to do. `parameters` hold no secrets: names and plain values."""
+
+    kind: str
+    project: str
+    environment: str
+    wants: Sequence[Want]
+    sentence: str
+    parameters: Mapping[str, Any]
+    actor: str
+    flow_run_id: str | None = None
+    wait_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class StepRun:
+    """A step while it runs; `detail` is what the journal says of it afterwards."""
+
+    name: str
+    detail: str = ""
+
+
+class Operation:
+    """A live operation of this process, found by its id with `Operations.live`."""
+
+    def __init__(self, operations: Operations, grip: Grip, log: Path) -> None:
+        self._operations = operations
+        self.grip = grip
+        self.redactor = Redactor()
+        self.skipped: str | None = None
+        self._log = log
+        self._written = 0
+        self._stop = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name=f"heartbeat {self.id}", daemon=True)
+
+    @property
+    def id(self) -> str:
+        return self.grip.activity_id
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepRun]:
+        """Writes the intent, then the result. The step's detail and error are redacted."""
+        store, clock = self._operations.store, self._operations.clock
+        seq = store.activities.begin_step(self.grip, name, clock())
+        progress.info(name, extra={"event": "begun", "step": name})
+        run = StepRun(name)
+        began = time.monotonic()
+        try:
+            yield run
+        except LostLease:
+            raise
+        except BaseException as error:
+            reason = self.redactor.clean(_reason(error))
+            self.output(f"{name} failed: {reason}")
+            store.activities.end_step(self.grip, seq, "failed", reason, clock())
+            progress.info(
+                name,
+                extra={
+                    "event": "failed",
+                    "step": name,
+                    "detail": reason,
+                    "seconds": time.monotonic() - began,
+                },
+            )
+            raise
+        detail = self.redactor.clean(run.detail)
+        store.activities.end_step(self.grip, seq, "done", detail, clock())
+        progress.info(
+            name, extra={"event": "done", "step": name, "detail": detail, "seconds": time.monotonic() - began}
+        )
+
+    def skip(self, reason: str) -> None:
+        """There is nothing to do; not a failure."""
+        self.skipped = reason
+
+    def making(self, kind: str, name: str) -> None:
+        """To be called before something is made outside the database."""
+        self._operations.store.activities.making(self.grip, kind, name)
+
+    def warn(self, warning: str) -> None:
+        """For what went wrong after the commit point: the release stays."""
+        self._operations.store.activities.warn(self.grip, self.redactor.clean(warning))
+        progress.warning(warning, extra={"event": "warning", "step": ""})
+
+    def output(self, line: str) -> None:
+        """One line of a hook's or check's output: to the activity's log, and to whoever watches."""
+        line = self.redactor.clean(line)
+        limit = self._operations.log_limit
+        if self._written <= limit:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            with self._log.open("a", encoding="utf-8", errors="replace") as log:
+                log.write(
+                    line + "\n" if self._written + len(line) <= limit else f"(log full: {limit} bytes)\n"
+                )
+        self._written += len(line) + 1
+        progress.info(line, extra={"event": "line", "step": ""})
+
+    @contextmanager
+    def also(self, want: Want, wait_seconds: float) -> Iterator[None]:
+        """One more lease for a while, waited for."""
+        self.grip = self._operations.add(self.grip, want, wait_seconds)
+        yield
+        self._operations.store.leases.release(self.grip, want.resource)
+        self.grip = Grip(self.id, tuple(pair for pair in self.grip.tokens if pair[0] != want.resource))
+
+    def begin_heartbeat(self) -> None:
+        self._heart.start()
+
+    def end_heartbeat(self) -> None:
+        self._stop.set()
+        if self._heart.is_alive():
+            self._heart.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self._operations.heartbeat_seconds):
+            try:
+                self._operations.renew(self.grip)
+            except Unavailable:
+                continue
+            except BranchlineError:
+                self._operations.abandon(self.id)
+                return
+
+
+@dataclass(slots=True)
+class Operations:
+    """Begins operations, ends them, and ends those that others left behind."""
+
+    store: Store
+    processes: Processes
+    removers: Mapping[str, Remover]
+    finish: Callable[[Operation], None]
+    abandon: Callable[[str], None]
+    """Ends the commands that an operation runs when it has lost its lease."""
+    log_of: Callable[[str], Path]
+    clock: Callable[[], datetime]
+    lease_seconds: float = 60.0
+    heartbeat_seconds: float = 10.0
+    log_limit: int = 20_000_000
+    poll_seconds: float = 0.2
+
+    def live(self, operation_id: str) -> Operation:
+        """The operation of this process by its id."""
+        return _live[operation_id]
+
+    @contextmanager
+    def run(self, request: Request) -> Iterator[Operation]:
+        """Takes the leases, journals, and settles however the body ends.
+
+        Raises Unavailable when somebody else holds a lease and `wait_seconds` are over.
+        """
+        operation = self._begin(request)
+        error: BaseException | None = None
+        try:
+            yield operation
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            try:
+                if not isinstance(error, LostLease):
+                    self._settle(operation, error)
+            finally:
+                operation.end_heartbeat()
+                del _live[operation.id]
+
+    def recover(self) -> Sequence[Activity]:
+        """Ends what dead processes of this host left behind; gives the activities that were ended."""
+        ended = []
+        for activity in self.store.activities.unended():
+            leases = self.store.leases.held(activity.id)
+            if leases and not self._keeps(leases[0]) and self._take_over(leases):
+                ended.append(self.store.activities.get(activity.id))
+        return ended
+
+    def unlock(self, resource: str, reason: str, actor: str) -> Sequence[Activity]:
+        """Ends whatever holds a resource, alive or not, on this host or not: a person answers for it."""
+        ended = []
+        for activity_id in {
+            lease.activity_id for lease in self.store.leases.held() if lease.resource == resource
+        }:
+            if self._take_over(self.store.leases.held(activity_id), f"unlocked by {actor}: {reason}"):
+                ended.append(self.store.activities.get(activity_id))
+        return ended
+
+    def renew(self, grip: Grip) -> None:
+        self.store.leases.renew(grip, self.clock(), self.lease_seconds)
+
+    def add(self, grip: Grip, want: Want, wait_seconds: float) -> Grip:
+        """One more lease, waited for. Raises Unavailable."""
+        return self._until_free(
+            lambda: self.store.leases.add(grip, want, self.clock(), self.lease_seconds), wait_seconds
+        )
+
+    def _begin(self, request: Request) -> Operation:
+        new = NewActivity(
+            id=new_id("a"),
+            kind=request.kind,
+            project=request.project,
+            environment=request.environment,
+            parameters=dict(request.parameters),
+            actor=request.actor,
+            flow_run_id=request.flow_run_id,
+            sentence=request.sentence,
+        )
+        grip = self._until_free(
+            lambda: self.store.activities.begin(
+                new, request.wants, self.processes.this(), self.clock(), self.lease_seconds
+            ),
+            request.wait_seconds,
+        )
+        return self._alive(grip)
+
+    def _alive(self, grip: Grip) -> Operation:
+        operation = Operation(self, grip, self.log_of(grip.activity_id))
+        _live[operation.id] = operation
+        operation.begin_heartbeat()
+        return operation
+
+    def _until_free(self, take: Callable[[], Grip | tuple[Lease, ...]], wait_seconds: float) -> Grip:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            got = take()
+            if isinstance(got, Grip):
+                return got
+            if self._clear(got):
+                continue
+            if time.monotonic() >= deadline:
+                raise self._busy(got)
+            time.sleep(self.poll_seconds)
+
+    def _clear(self, in_the_way: Sequence[Lease]) -> bool:
+        """Ends dead holders; whether there was one."""
+        cleared = False
+        for activity_id in {lease.activity_id for lease in in_the_way}:
+            leases = self.store.leases.held(activity_id)
+            if not leases:
+                cleared = True
+            elif not self._keeps(leases[0]):
+                cleared = self._take_over(leases) or cleared
+        return cleared
+
+    def _keeps(self, lease: Lease) -> bool:
+        """Whether its holder may go on: it lives and has renewed in time, or cannot be asked."""
+        if not self.processes.is_here(lease.holder):
+            return True
+        if lease.holder == self.processes.this():
+            return lease.activity_id in _live
+        return self.processes.alive(lease.holder) and lease.expires_at > self.clock()
+
+    def _take_over(self, leases: Sequence[Lease], why: str = "") -> bool:
+        """First ends what the old holder left on this host, then settles in its place; False when another was quicker."""
+        holder = leases[0].holder
+        if holder != self.processes.this():
+            self.processes.kill(holder)
+        grip = self.store.leases.take_over(leases, self.processes.this(), self.clock(), self.lease_seconds)
+        if grip is None:
+            return False
+        operation = self._alive(grip)
+        try:
+            if why:
+                operation.warn(why)
+            self._settle(operation, _Interrupted())
+        finally:
+            operation.end_heartbeat()
+            del _live[operation.id]
+        return True
+
+    def _settle(self, operation: Operation, error: BaseException | None) -> None:
+        activity = self.store.activities.get(operation.id)
+        if activity.committed_at is not None and not _finished(activity):
+            with operation.step(FINISH):
+                self.finish(operation)
+        for resource in self.store.activities.left_to_remove(operation.id):
+            self.removers[resource.kind](operation.grip, resource.name)
+            self.store.activities.removed(operation.grip, resource)
+        result, reason = _outcome(activity, operation, error)
+        self.store.activities.end(
+            operation.grip,
+            result,
+            operation.redactor.clean(reason) if reason else None,
+            self.clock(),
+            cancelled=error is not None
+            and not isinstance(error, Exception)
+            and activity.committed_at is None,
+        )
+
+    def _busy(self, in_the_way: Sequence[Lease]) -> Unavailable:
+        lease = in_the_way[0]
+        activity = self.store.activities.get(lease.activity_id)
+        since = lease.taken_at.strftime("%H:%M:%S UTC")
+        what = (
+            f"{lease.resource.partition(':')[2]} is busy: {activity.kind} by {activity.actor} since {since}"
+        )
+        if not self.processes.is_here(lease.holder) and lease.expires_at <= self.clock():
+            return Unavailable(
+                314,
+                f"{what}, on host {lease.holder.host}, which has stopped renewing its lease and cannot be asked from here.",
+                f"run `branchline recover` on {lease.holder.host}, or `branchline unlock` when that host is gone for good",
+            )
+        return Unavailable(
+            313,
+            f"{what} (activity {activity.id}, process {lease.holder.pid} on {lease.holder.host}).",
+            f"wait for it with --wait, or watch it: branchline activity log {activity.id}",
+        )
+
+
+class _Interrupted(Exception):  # noqa: N818 - never raised: it stands for an end nobody could report
+    """The process ended without a word."""
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}-{secrets.token_hex(5)}"
+
+
+def _finished(activity: Activity) -> bool:
+    return any(step.name == FINISH and step.state == "done" for step in activity.steps)
+
+
+def _outcome(
+    activity: Activity, operation: Operation, error: BaseException | None
+) -> tuple[Result, str | None]:
+    if operation.skipped is not None:
+        return "skipped", operation.skipped
+    if activity.committed_at is not None or error is None:
+        return "success", None
+    if isinstance(error, _Interrupted):
+        return "failure", "nothing changed: its process ended before the switch; what it had made was removed"
+    return ("refused" if isinstance(error, Refused) else "failure"), f"nothing changed: {_reason(error)}"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, BranchlineError):
+        return str(error)
+    if not isinstance(error, Exception):
+        return f"cancelled ({type(error).__name__})"
+    return f"{type(error).__name__}: {error}"
+
+
+def unexpected(error: Exception) -> Failed:
+    """An error of no kind that Branchline knows, in its words."""
+    return Failed(
+        399,
+        f"Something unforeseen: {type(error).__name__}: {error}.",
+        "report it with branchline activity log",
+    )

@@ -1,0 +1,211 @@
+"""Activities and their journal. Every write but the first presents the grip of its operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from branchline.domain.activity import (
+    Activity,
+    Grip,
+    Holder,
+    Lease,
+    NewActivity,
+    Resource,
+    Result,
+    Step,
+    Want,
+)
+from branchline.errors import BadInput
+from branchline.state import tables
+from branchline.state.database import StateDatabase
+from branchline.state.leases import require, take
+
+
+class Activities:
+    def __init__(self, database: StateDatabase) -> None:
+        self._database = database
+
+    def begin(
+        self, new: NewActivity, wants: Sequence[Want], holder: Holder, now: datetime, seconds: float
+    ) -> Grip | tuple[Lease, ...]:
+        """The activity and all its leases in one transaction; or nothing, and the leases in the way."""
+        with self._database.write() as session:
+            session.add(tables.Activity(**asdict(new), state="in progress", warnings=[], created_at=now))
+            session.flush()
+            got = take(session, new.id, wants, holder, now, seconds)
+            if not isinstance(got, Grip):
+                session.rollback()
+            return got
+
+    def begin_step(self, grip: Grip, name: str, now: datetime) -> int:
+        """Writes the intent; gives the step's number in its activity, from 1."""
+        with self._database.write() as session:
+            _held(session, grip)
+            seq = (
+                session.scalar(
+                    select(func.max(tables.Step.seq)).where(tables.Step.activity_id == grip.activity_id)
+                )
+                or 0
+            ) + 1
+            session.add(
+                tables.Step(
+                    activity_id=grip.activity_id, seq=seq, name=name, state="begun", detail="", started_at=now
+                )
+            )
+            return seq
+
+    def end_step(self, grip: Grip, seq: int, state: str, detail: str, now: datetime) -> None:
+        """Writes the result."""
+        with self._database.write() as session:
+            _held(session, grip)
+            session.execute(
+                update(tables.Step)
+                .where(tables.Step.activity_id == grip.activity_id, tables.Step.seq == seq)
+                .values(state=state, detail=detail, ended_at=now)
+            )
+
+    def making(self, grip: Grip, kind: str, name: str) -> None:
+        """Records a resource before it is made."""
+        with self._database.write() as session:
+            _held(session, grip)
+            session.add(tables.Resource(activity_id=grip.activity_id, kind=kind, name=name, state="made"))
+
+    def removed(self, grip: Grip, resource: Resource) -> None:
+        """Records that it is gone."""
+        with self._database.write() as session:
+            _held(session, grip)
+            set_resource(session, grip.activity_id, resource.kind, resource.name, "removed")
+
+    def warn(self, grip: Grip, warning: str) -> None:
+        """What did not go as wished after the commit point."""
+        with self._database.write() as session:
+            row = _held(session, grip)
+            if warning not in row.warnings:
+                row.warnings = [*row.warnings, warning]
+
+    def left_to_remove(self, activity_id: str) -> tuple[Resource, ...]:
+        """What it made and did not keep, the newest first."""
+        with self._database.read() as session:
+            rows = session.scalars(
+                select(tables.Resource)
+                .where(tables.Resource.activity_id == activity_id, tables.Resource.state == "made")
+                .order_by(tables.Resource.id.desc())
+            )
+            return tuple(Resource(row.kind, row.name, "made") for row in rows)
+
+    def recorded_elsewhere(self, activity_id: str, kind: str, name: str) -> bool:
+        """Whether another activity that has not ended records the same resource."""
+        with self._database.read() as session:
+            return (
+                session.scalar(
+                    select(tables.Resource.id)
+                    .join(tables.Activity, tables.Activity.id == tables.Resource.activity_id)
+                    .where(tables.Resource.kind == kind, tables.Resource.name == name)
+                    .where(tables.Activity.id != activity_id, tables.Activity.ended_at.is_(None))
+                    .limit(1)
+                )
+                is not None
+            )
+
+    def end(self, grip: Grip, result: Result, reason: str | None, now: datetime, *, cancelled: bool) -> None:
+        """Ends it, and gives its leases back, in one transaction."""
+        with self._database.write() as session:
+            row = _held(session, grip)
+            row.state = "cancelled" if cancelled else "complete"
+            row.result, row.reason, row.ended_at = result, reason, now
+            session.execute(delete(tables.Lease).where(tables.Lease.activity_id == grip.activity_id))
+
+    def get(self, activity_id: str) -> Activity:
+        """With its steps. An unambiguous beginning of the id will do. Raises BadInput."""
+        with self._database.read() as session:
+            rows = session.scalars(
+                select(tables.Activity)
+                .where(tables.Activity.id.startswith(activity_id, autoescape=True))
+                .limit(2)
+            ).all()
+            if len(rows) != 1:
+                reason = "There is no activity" if not rows else "More than one activity begins with"
+                raise BadInput(320, f"{reason} {activity_id!r}.", "branchline activity list")
+            steps = session.scalars(
+                select(tables.Step).where(tables.Step.activity_id == rows[0].id).order_by(tables.Step.seq)
+            )
+            return _activity(rows[0], tuple(_step(step) for step in steps))
+
+    def recent(
+        self, project: str | None = None, environment: str | None = None, limit: int = 20
+    ) -> Sequence[Activity]:
+        """The newest first, without their steps."""
+        query = (
+            select(tables.Activity)
+            .order_by(tables.Activity.created_at.desc(), tables.Activity.id)
+            .limit(limit)
+        )
+        if project:
+            query = query.where(tables.Activity.project == project)
+        if environment:
+            query = query.where(tables.Activity.environment == environment)
+        with self._database.read() as session:
+            return [_activity(row, ()) for row in session.scalars(query)]
+
+    def unended(self) -> Sequence[Activity]:
+        """Those in progress, or left behind by a process that died. The oldest first."""
+        with self._database.read() as session:
+            rows = session.scalars(
+                select(tables.Activity)
+                .where(tables.Activity.ended_at.is_(None))
+                .order_by(tables.Activity.created_at)
+            )
+            return [_activity(row, ()) for row in rows]
+
+
+def set_resource(session: Session, activity_id: str, kind: str, name: str, state: str) -> None:
+    session.execute(
+        update(tables.Resource)
+        .where(
+            tables.Resource.activity_id == activity_id,
+            tables.Resource.kind == kind,
+            tables.Resource.name == name,
+        )
+        .values(state=state)
+    )
+
+
+def _held(session: Session, grip: Grip) -> tables.Activity:
+    require(session, grip)
+    row = session.get_one(tables.Activity, grip.activity_id)
+    if row.ended_at is not None:
+        raise BadInput(
+            321, f"Activity {grip.activity_id} has ended; its record stays as it is.", "start a new operation"
+        )
+    return row
+
+
+def _activity(row: tables.Activity, steps: tuple[Step, ...]) -> Activity:
+    return Activity(
+        id=row.id,
+        kind=row.kind,
+        project=row.project,
+        environment=row.environment,
+        parameters=row.parameters,
+        actor=row.actor,
+        flow_run_id=row.flow_run_id,
+        state=cast("Any", row.state),
+        result=cast("Any", row.result),
+        sentence=row.sentence,
+        reason=row.reason,
+        warnings=tuple(row.warnings),
+        created_at=row.created_at,
+        committed_at=row.committed_at,
+        ended_at=row.ended_at,
+        steps=steps,
+    )
+
+
+def _step(row: tables.Step) -> Step:
+    return Step(row.seq, row.name, cast("Any", row.state), row.detail, row.started_at, row.ended_at)

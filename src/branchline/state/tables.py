@@ -1,0 +1,267 @@
+"""The tables. Private to `branchline.state`: callers get the dataclasses of `branchline.domain`.
+
+Times are UTC. What ended is never rewritten; what is current is found by a pointer
+(`environments.deployment_id`), and that pointer moves only in `commit.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Stored without a zone, always UTC; comes out aware."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return value.replace(tzinfo=UTC) if value else None
+
+
+class Table(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        str: String,
+        bytes: LargeBinary,
+    }
+
+
+class Project(Table):
+    __tablename__ = "projects"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    plan: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Environment(Table):
+    __tablename__ = "environments"
+    __table_args__ = (UniqueConstraint("project_id", "name"), UniqueConstraint("project_id", "branch"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    branch: Mapped[str]
+    tier: Mapped[str]
+    status: Mapped[str]
+    deployment_id: Mapped[str | None]
+    hold_activity_id: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+
+class Artifact(Table):
+    __tablename__ = "artifacts"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    files: Mapped[int]
+    size: Mapped[int]
+    stored_size: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class Build(Table):
+    """The first artifact of a key is the artifact of that key."""
+
+    __tablename__ = "builds"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+    tree: Mapped[str]
+    inputs: Mapped[dict[str, Any]]
+    activity_id: Mapped[str] = mapped_column(ForeignKey("activities.id"))
+    created_at: Mapped[datetime]
+
+
+class Deployment(Table):
+    """`candidate` until the commit point, then `deployed` for good."""
+
+    __tablename__ = "deployments"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), index=True)
+    kind: Mapped[str]
+    state: Mapped[str]
+    commit: Mapped[str]
+    tree: Mapped[str]
+    digest: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+    settings: Mapped[str]
+    advance_branch: Mapped[bool]
+    activity_id: Mapped[str] = mapped_column(ForeignKey("activities.id"))
+    previous_id: Mapped[str | None] = mapped_column(ForeignKey("deployments.id"))
+    created_at: Mapped[datetime]
+    deployed_at: Mapped[datetime | None]
+
+
+class DataVersion(Table):
+    __tablename__ = "data_versions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), index=True)
+    slot: Mapped[str]
+    contents: Mapped[str]
+    made_by: Mapped[str]
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("data_versions.id"))
+    fingerprint: Mapped[str | None]
+    activity_id: Mapped[str] = mapped_column(ForeignKey("activities.id"))
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+class DeploymentData(Table):
+    __tablename__ = "deployment_data"
+
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id"), primary_key=True)
+    slot: Mapped[str] = mapped_column(primary_key=True)
+    data_version_id: Mapped[str] = mapped_column(ForeignKey("data_versions.id"))
+
+
+class Backup(Table):
+    __tablename__ = "backups"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), index=True)
+    data_version_id: Mapped[str] = mapped_column(ForeignKey("data_versions.id"))
+    reason: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class BadArtifact(Table):
+    __tablename__ = "bad_artifacts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), index=True)
+    digest: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+    reason: Mapped[str]
+    activity_id: Mapped[str] = mapped_column(ForeignKey("activities.id"))
+    created_at: Mapped[datetime]
+    lifted_at: Mapped[datetime | None]
+    lifted_reason: Mapped[str | None]
+
+
+class Activity(Table):
+    __tablename__ = "activities"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    project: Mapped[str] = mapped_column(index=True)
+    environment: Mapped[str] = mapped_column(index=True)
+    parameters: Mapped[dict[str, Any]]
+    actor: Mapped[str]
+    flow_run_id: Mapped[str | None]
+    state: Mapped[str]
+    result: Mapped[str | None]
+    sentence: Mapped[str]
+    reason: Mapped[str | None]
+    warnings: Mapped[list[Any]]
+    created_at: Mapped[datetime]
+    committed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class Step(Table):
+    __tablename__ = "steps"
+    __table_args__ = (UniqueConstraint("activity_id", "seq"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    activity_id: Mapped[str] = mapped_column(ForeignKey("activities.id"))
+    seq: Mapped[int]
+    name: Mapped[str]
+    state: Mapped[str]
+    detail: Mapped[str]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class Resource(Table):
+    """Something outside the database, recorded before it is made; `kind` names the function that removes it."""
+
+    __tablename__ = "resources"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    activity_id: Mapped[str] = mapped_column(ForeignKey("activities.id"), index=True)
+    kind: Mapped[str]
+    name: Mapped[str]
+    state: Mapped[str]
+
+
+class Lease(Table):
+    __tablename__ = "leases"
+    __table_args__ = (UniqueConstraint("resource", "activity_id"), Index("ix_leases_activity", "activity_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    resource: Mapped[str] = mapped_column(index=True)
+    exclusive: Mapped[bool]
+    token: Mapped[int] = mapped_column(unique=True)
+    activity_id: Mapped[str] = mapped_column(ForeignKey("activities.id"))
+    host: Mapped[str]
+    boot: Mapped[str]
+    pid: Mapped[int]
+    pid_started: Mapped[float]
+    taken_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class FencingToken(Table):
+    """The last token given out. One row; it only grows."""
+
+    __tablename__ = "fencing_token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    last: Mapped[int]
+
+
+class Sync(Table):
+    __tablename__ = "syncs"
+
+    activity_id: Mapped[str] = mapped_column(ForeignKey("activities.id"), primary_key=True)
+    source_id: Mapped[int] = mapped_column(ForeignKey("environments.id"))
+    target_id: Mapped[int] = mapped_column(ForeignKey("environments.id"))
+    report: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class Variable(Table):
+    """A variable an operator set; its value is encrypted with a key that lies outside this database."""
+
+    __tablename__ = "variables"
+    __table_args__ = (UniqueConstraint("project_id", "environment_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    environment_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
+    name: Mapped[str]
+    value: Mapped[bytes]
+    at_build: Mapped[bool]
+    at_run: Mapped[bool]
+    sensitive: Mapped[bool]
