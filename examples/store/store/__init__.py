@@ -1,0 +1,1 @@
+"""Harbour & Clay: a small web shop, standard library only."""
