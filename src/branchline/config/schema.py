@@ -135,6 +135,11 @@ def _broken(cls: type, error: ErrorDetails, hidden: frozenset[str]) -> Broken:
     return path, _said(cls, path, error, hidden)
 
 
+def _kind(value: Any) -> str:
+    """Like `described`, without a text's content: a secret may have been written where its reference belongs."""
+    return "a text" if isinstance(value, str) else described(value)
+
+
 def _said(cls: type, path: Path, error: ErrorDetails, hidden: frozenset[str]) -> str:  # noqa: PLR0911
     is_ = f"is {described(error['input'])}"
     match error["type"]:
@@ -144,7 +149,7 @@ def _said(cls: type, path: Path, error: ErrorDetails, hidden: frozenset[str]) ->
         case "missing":
             return "is missing"
         case "dataclass_type":
-            return f"must be a mapping with {', '.join(key_names(_type_at(cls, path)))}; {is_}"
+            return f"must be a mapping with {', '.join(key_names(_type_at(cls, path)))}; is {_kind(error['input'])}"
         case "dict_type" | "mapping_type":
             return f"must be a mapping; {is_}"
         case "tuple_type":

@@ -135,7 +135,7 @@ def _said(error: yaml.MarkedYAMLError, text: str) -> str:
 
 
 def _line(error: yaml.MarkedYAMLError) -> int:
-    mark = error.problem_mark or error.context_mark
+    mark: Any = error.problem_mark or error.context_mark
     return mark.line + 1 if mark else 1
 
 
@@ -170,7 +170,7 @@ class _Reader:
         self._result: Any = None
 
     def read(self, text: str) -> Any:
-        events: Iterator[yaml.Event] = yaml.parse(text, Loader=_PARSER)
+        events: Iterator[Any] = yaml.parse(text, Loader=_PARSER)
         for event in events:
             self._take(event, event.start_mark.line + 1)
         return self._result

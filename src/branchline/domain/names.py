@@ -26,7 +26,7 @@ def check_ref(ref: str) -> str:
 
 def check_branch(branch: str) -> str:
     """Gives back a name that a new branch and its environment may have. Raises BadInput."""
-    if problem := _ref_problem(branch) or _branch_problem(branch):
+    if problem := branch_problem(branch):
         raise BadInput(
             111, f"The branch name {shown(branch)} {problem}.", "choose a name of letters, digits, - and /"
         )
@@ -112,7 +112,10 @@ def _git_problem(ref: str) -> str | None:
     return "ends with ." if ref.endswith(".") else None
 
 
-def _branch_problem(branch: str) -> str | None:
+def branch_problem(branch: str) -> str | None:
+    """Why a branch that has an environment cannot be named so, in words; None when it can."""
+    if problem := _ref_problem(branch):
+        return problem
     if not re.match(r"[a-zA-Z0-9]", branch):
         return "must begin with an ASCII letter or digit, because its environment's name does"
     if branch.startswith("refs/"):

@@ -1,0 +1,153 @@
+"""The platform's settings, from config/branchline.yaml and a few environment variables.
+
+The text under each field is its description in the configuration reference.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, StrictBool, with_config
+
+from branchline.config.operator_file import open_file
+from branchline.config.problems import bad_files
+from branchline.config.schema import Broken, documented_keys, validated
+from branchline.config.yaml_source import Problem
+from branchline.domain.app import FORBID_UNKNOWN
+from branchline.domain.units import Bytes, Seconds
+
+OVERRIDES = {
+    "BRANCHLINE_HOME": "home",
+    "BRANCHLINE_STATE_URL": "state_url",
+    "BRANCHLINE_ARTIFACTS_URL": "artifacts_url",
+    "BRANCHLINE_SANDBOX": "sandbox",
+}
+"""Environment variables that win over the file, and the key that each stands for."""
+
+
+def _directory(value: Any) -> Any:
+    """An absolute path, ~ expanded. Raises ValueError for a relative one: commands run anywhere."""
+    if not isinstance(value, str):
+        raise ValueError("must be the path of a directory")  # noqa: TRY004 (pydantic takes ValueErrors)
+    path = Path(value).expanduser()
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path, or begin with ~")
+    return path
+
+
+Directory = Annotated[Path, BeforeValidator(_directory)]
+Positive = Field(gt=0)
+
+
+@with_config(FORBID_UNKNOWN)
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """Where a secret lies. Never the secret itself."""
+
+    file: Directory | None = None
+    """A file whose content it is."""
+    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """The name of an environment variable whose value it is."""
+
+
+@with_config(FORBID_UNKNOWN)
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is the same for all projects of this Branchline."""
+
+    home: Directory = Path("~/.local/share/branchline")
+    """The folder with state, repositories, artifacts, trees and environments (BRANCHLINE_HOME)."""
+    state_url: str | None = None
+    """SQLAlchemy URL of the state database; without it, an SQLite file in home (BRANCHLINE_STATE_URL)."""
+    artifacts_url: str | None = None
+    """fsspec URL of the artifact store; without it, a folder in home (BRANCHLINE_ARTIFACTS_URL)."""
+    sandbox: Literal["auto", "bubblewrap", "none"] = "auto"
+    """How applications' commands are confined; auto: by bubblewrap where it is there (BRANCHLINE_SANDBOX)."""
+    production_without_sandbox: StrictBool = False
+    """Whether tiers that require a sandbox accept a host without one."""
+    system_directories: tuple[Directory, ...] = ()
+    """Further directories of this host that applications' commands may read, such as /opt/php."""
+    lease_duration: Annotated[Seconds, Positive] = 60.0
+    """After this long without a heartbeat, another process may take an operation over."""
+    heartbeat: Annotated[Seconds, Positive] = 10.0
+    """How often a running operation renews its leases; at most half of lease_duration."""
+    build_timeout: Annotated[Seconds, Positive] = 900.0
+    """How long a build hook may take where app.yaml does not say."""
+    hook_timeout: Annotated[Seconds, Positive] = 600.0
+    """How long a deploy or post_deploy hook may take."""
+    log_limit: Annotated[Bytes, Positive] = 10 * 2**20
+    """How much output of one activity is kept; the rest is counted, and the command goes on."""
+    disk_floor: Annotated[Bytes, Field(ge=0)] = 2**30
+    """Operations that write are refused while less than this is free in home."""
+    sanitize_key: SecretReference | None = None
+    """Where a key lies that makes sanitized values the same in every sync; without it, each sync has its own."""
+
+
+def read_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a file (of none: the defaults), with the environment's overrides.
+
+    Raises BadInput: 104 where the file cannot be read, 103 with every problem in it or in the environment.
+    """
+    environ = os.environ if environ is None else environ
+    document = open_file(path) if path else None
+    value = document.value if document and isinstance(document.value, dict) else {}
+    given = {key: name for name, key in OVERRIDES.items() if environ.get(name)}
+    settings, broken = validated(Settings, {**value, **{key: environ[name] for key, name in given.items()}})
+    secrets = [] if document is None else list(_secrets(value))
+    problems = list(document.problems) if document else []
+    for where, text in [*broken, *secrets, *(_contradictions(settings) if settings else ())]:
+        name = given.get(str(where[0])) if where else None
+        if name and (where, text) not in secrets:
+            problems.append(Problem("environment", 0, name, text))
+        elif document is not None:
+            problems.append(document.problem(where, text))
+    if problems or settings is None:
+        file = document.file if document else "environment"
+        raise bad_files(
+            103,
+            list(dict.fromkeys([file, "environment"])),
+            problems,
+            f"correct {path or 'the environment variables'}",
+        )
+    return replace(settings, home=_home(settings.home, environ))
+
+
+def settings_keys() -> dict[str, str]:
+    """One-sentence description by dotted key of branchline.yaml."""
+    return documented_keys(Settings)
+
+
+def _home(home: Path, environ: Mapping[str, str]) -> Path:
+    data = environ.get("XDG_DATA_HOME", "")
+    if home == Path("~/.local/share/branchline") and Path(data).is_absolute():
+        return Path(data) / "branchline"
+    return home.expanduser()
+
+
+def _secrets(value: Mapping[str, Any]) -> Iterator[Broken]:
+    for key, variable in (
+        ("state_url", "BRANCHLINE_STATE_URL"),
+        ("artifacts_url", "BRANCHLINE_ARTIFACTS_URL"),
+    ):
+        if isinstance(value.get(key), str) and _has_password(value[key]):
+            yield (key,), f"holds a password, and no secret stands in this file: set {variable} instead"
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).password)
+    except ValueError:
+        return "@" in url
+
+
+def _contradictions(settings: Settings) -> Iterator[Broken]:
+    if settings.heartbeat > settings.lease_duration / 2:
+        yield ("heartbeat",), f"must be at most half of lease_duration, {settings.lease_duration / 2:g}s"
+    key = settings.sanitize_key
+    if key is not None and (key.file is None) == (key.env is None):
+        yield ("sanitize_key",), "must have either file or env: the place where the key lies"
