@@ -2,7 +2,7 @@ import dataclasses
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from branchline.domain.app import App, Build, Hooks, Mount
@@ -28,6 +28,7 @@ def shuffled(mapping, seed):
     return dict(items)
 
 
+@settings(deadline=None)
 @given(texts, texts, st.integers())
 def test_the_order_in_which_things_are_given_does_not_matter(variables, tools, seed):
     app = dataclasses.replace(
@@ -41,6 +42,7 @@ def test_the_order_in_which_things_are_given_does_not_matter(variables, tools, s
     assert list(one.inputs) == list(other.inputs)
 
 
+@settings(deadline=None)
 @given(texts, texts)
 def test_different_variables_give_different_keys_and_the_difference_is_named(one, other):
     first, second = build_key(TREE, APP, one, TOOLS), build_key(TREE, APP, other, TOOLS)

@@ -85,6 +85,7 @@ def test_what_passes_is_accepted_by_git(name):
     assert done.stdout.decode().strip() == name
 
 
+@settings(deadline=None)
 @given(st.from_regex(re.compile(r"[a-zA-Z0-9][\w./@+=,-]{0,40}"), fullmatch=True))
 def test_every_branch_that_may_have_an_environment_gives_it_a_valid_name(name):
     try:
@@ -113,11 +114,11 @@ def test_a_project_that_could_not_be_a_directory_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/media", "../x", "a/../b", "a/./b", "a//b", ".", "a\nb", "a" * 201, "a*", "a:b"]
+    "path", ["", "/media", "media/", "../x", "a/../b", "a/./b", "a//b", ".", "a\nb", "a" * 201, "a*", "a:b"]
 )
 def test_a_mount_stays_inside_the_application(path):
     assert mount_problem(path)
 
 
 def test_ordinary_mounts_are_fine():
-    assert [mount_problem(path) for path in ("media", "pub/media", "var/", "app/etc")] == [None] * 4
+    assert [mount_problem(path) for path in ("media", "pub/media", "app/etc")] == [None] * 3

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from branchline.config import read_plans
@@ -83,6 +83,7 @@ def test_pro_has_eight_in_integration_and_one_each_of_the_others():
     assert "1 slot for active production" in (slot(PRO, "production", {"production": 1}) or "")
 
 
+@settings(deadline=None)
 @given(st.sampled_from([STARTER, PRO]), st.lists(st.sampled_from(TIERS), max_size=20))
 def test_activating_only_where_there_is_a_slot_never_exceeds_the_plan(plan, wanted):
     active = {}

@@ -44,6 +44,12 @@ class _Files:
             case _:
                 return self.app, path
 
+    @property
+    def unreadable(self) -> frozenset[str]:
+        """The keys of the App whose files are no YAML."""
+        files = {"services": self.services, "routes": self.routes}
+        return frozenset(key for key, file in files.items() if not isinstance(file.value, dict))
+
     def value(self) -> dict[str, Any]:
         own = {key: value for key, value in _keys(self.app).items() if key not in _NOT_IN_APP_FILE}
         return {**own, "services": _keys(self.services), "routes": _keys(self.routes)}
@@ -55,7 +61,7 @@ def read_app(read: Read) -> App:
     Raises BadInput (101) where there is neither, and BadInput (100) with every problem of all files.
     """
     files, warnings = _open_files(read)
-    app, broken = _checked(files.value())
+    app, broken = _checked(files.value(), files.unreadable)
     problems = [problem for file in files.all for problem in file.problems]
     problems += [
         files.app.problem((key,), unknown_key(key, _APP_KEYS))
@@ -98,12 +104,12 @@ def _open_files(read: Read) -> tuple[_Files, Sequence[Problem]]:
     )
 
 
-def _checked(value: dict[str, Any]) -> tuple[App | None, list[Broken]]:
+def _checked(value: dict[str, Any], unreadable: frozenset[str]) -> tuple[App | None, list[Broken]]:
     """The App, or everything that is wrong: a key of the wrong shape does not hide the rules of the others."""
     app, broken = validated(App, value, hidden=_NOT_IN_APP_FILE)
     if app is not None:
-        return app, [*broken_rules(app)]
-    wrong = {str(path[0]) for path, _ in broken if path}
+        return app, [*broken_rules(app, unreadable)]
+    wrong = {*unreadable, *(str(path[0]) for path, _ in broken if path)}
     sound = {key: each for key, each in value.items() if key not in wrong}
     app, _ = validated(App, _STAND_IN | sound)
     rules = broken_rules(app, unknown=wrong) if app is not None else ()

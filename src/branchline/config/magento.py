@@ -86,7 +86,7 @@ def _matches(
 
 
 def _renamed(app: Document, warnings: list[Problem]) -> Document:
-    """What Magento writes otherwise: mounts with a leading /, passthru as a script, a cron's commands, a flavor."""
+    """What Magento writes otherwise: mounts with a / at an end, passthru as a script, a cron's commands, a flavor."""
     if not isinstance(app.value, dict):
         return app
     value, problems = app.value, list(app.problems)
@@ -104,7 +104,7 @@ def _renamed(app: Document, warnings: list[Problem]) -> Document:
                 app.problem(path, f"{flavor} is not supported: put its commands in hooks.build and take none")
             )
     if isinstance(value.get("mounts"), dict):
-        value["mounts"] = {path.lstrip("/"): mount for path, mount in value["mounts"].items()}
+        value["mounts"] = {path.strip("/"): mount for path, mount in value["mounts"].items()}
     if isinstance(value.get("web"), dict) and "commands" not in value["web"]:
         warnings.append(
             app.problem(("web",), "starts no process: Branchline has no PHP-FPM; set web.commands.start")

@@ -65,7 +65,7 @@ class Settings:
     state_url: str | None = None
     """SQLAlchemy URL of the state database; without it, an SQLite file in home (BRANCHLINE_STATE_URL)."""
     artifacts_url: str | None = None
-    """fsspec URL of the artifact store; without it, a folder in home (BRANCHLINE_ARTIFACTS_URL)."""
+    """URL of the artifact store, as fsspec writes it; without it, a folder in home (BRANCHLINE_ARTIFACTS_URL)."""
     sandbox: Literal["auto", "bubblewrap", "none"] = "auto"
     """How applications' commands are confined; auto: by bubblewrap where it is there (BRANCHLINE_SANDBOX)."""
     production_without_sandbox: StrictBool = False

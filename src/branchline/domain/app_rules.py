@@ -61,7 +61,7 @@ def _mounts(app: App) -> Iterator[Broken]:
         if problem := mount_problem(path):
             yield ("mounts", path), problem
     for outer, inner in combinations(sorted(app.mounts), 2):
-        if inner.rstrip("/").startswith(outer.rstrip("/") + "/"):
+        if inner.startswith(f"{outer}/"):
             yield ("mounts", inner), f"lies inside the mount {outer}; mounts may not overlap"
     seen: dict[str, str] = {}
     for path, mount in app.mounts.items():

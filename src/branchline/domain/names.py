@@ -62,9 +62,9 @@ def environment_id(branch: str) -> str:
 
 def mount_problem(path: str) -> str | None:
     """Why a directory of the application cannot be a mount, in words; None when it can."""
-    parts = path.rstrip("/").split("/")
-    if path.startswith("/"):
-        return "must be relative to the application's directory: leave out the leading /"
+    parts = path.split("/")
+    if path.startswith("/") or path.endswith("/"):
+        return "must be relative to the application's directory, without a / at either end"
     if ".." in parts:
         return "must not lead out of the application: it contains .."
     if not path or "." in parts or "" in parts:
