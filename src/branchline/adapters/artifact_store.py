@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -32,9 +32,10 @@ class FileArtifactStore:
         self._files, self._root = fsspec.core.url_to_fs(url)
         self._limits = limits
 
-    def put(self, tree: Path) -> Archived:
+    def put(self, tree: Path, announce: Callable[[str], None] = lambda _: None) -> Archived:
         """As `ArtifactStore.put`: under a temporary name first, then moved. What is stored already is read and
-        kept when it is whole, replaced when it is not. Raises BadInput 420, 422; Failed 421."""
+        kept when it is whole, replaced when it is not. Raises BadInput 420, 422; Failed 421.
+        """
         temporary = f"{self._root}/incoming/{owned_name('artifact')}"
         with _answering():
             self._files.makedirs(f"{self._root}/incoming", exist_ok=True)
@@ -42,6 +43,7 @@ class FileArtifactStore:
                 with self._files.open(temporary, "wb") as file:
                     contents = write_archive(tree, cast("BinaryIO", file), self._limits)
                     self._sync(file)
+                announce(contents.digest)
                 if not self._is_whole(contents.digest):
                     self._publish(temporary, self._path(contents.digest))
             finally:
@@ -51,7 +53,8 @@ class FileArtifactStore:
 
     def extract(self, digest: str, directory: Path) -> None:
         """As `ArtifactStore.extract`. Raises BadInput (428) for a directory that is not empty, Failed 423, 424,
-        425, 429."""
+        425, 429.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise BadInput(428, f"The directory {directory} is not empty.", "name another")

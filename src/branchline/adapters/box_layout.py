@@ -37,7 +37,8 @@ def shell(command: str, file_limit: int) -> list[str]:
 
 def mount_points(box: Box) -> Mapping[PurePosixPath, Path]:
     """The mounts by their place in the tree, each checked. Raises BadInput (402) for a place that is no path inside
-    the tree, is inside another mount, or has no directory to mount on (403)."""
+    the tree, is inside another mount, or has no directory to mount on (403).
+    """
     points: dict[PurePosixPath, Path] = {}
     for name, source in sorted(box.mounts.items()):
         place = PurePosixPath(name)

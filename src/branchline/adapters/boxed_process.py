@@ -134,7 +134,8 @@ class BoxedProcess:
         """Passes its output on until it has ended, and gives its exit code (128 + n after signal n).
 
         Raises Failed when it takes more seconds than `timeout` (405), when a disk gets full (406), when
-        its box could not be made (409); it is ended then."""
+        its box could not be made (409); it is ended then.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             self._attend(deadline, timeout)
@@ -253,7 +254,8 @@ class BoxedProcess:
 @contextlib.contextmanager
 def started(start: Start, run: str, limits: Limits, output: Output) -> Iterator[BoxedProcess]:
     """A command for the time of the context. Start it in the thread that stays with it: the command ends
-    when the thread that started it does."""
+    when the thread that started it does.
+    """
     with contextlib.ExitStack() as fds:
         process = None
         try:

@@ -34,11 +34,11 @@ def _run(command: list[str]) -> int:
     child = os.fork()
     if child == 0:
         try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            for number in (signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):  # as Python found them
+                signal.signal(number, signal.SIG_DFL)
             os.setsid()
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            os.execvp(command[0], command)
+            os.execvp(command[0], command)  # noqa: S606
         finally:
             os._exit(127)
     while True:
@@ -50,7 +50,7 @@ def _run(command: list[str]) -> int:
 
 def _children() -> list[int]:
     found = []
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are enough
         if name.isdecimal():
             with contextlib.suppress(OSError):
                 fields = Path("/proc", name, "stat").read_bytes().rpartition(b")")[2].split()

@@ -6,6 +6,7 @@ it from the temporary of a process that is still at work.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -29,17 +30,25 @@ def is_leftover(name: str) -> bool:
 
 
 def remove_tree(directory: Path) -> None:
-    """Removes a directory and all in it, read-only directories included. Content when it is gone."""
-    if directory.is_symlink() or not directory.is_dir():
-        directory.unlink(missing_ok=True)
-        return
+    """Removes a directory and all in it, read-only directories included. Content when it is gone, or when
+    somebody else removes it at the same time.
+    """
+    while directory.is_symlink() or directory.exists():
+        with contextlib.suppress(FileNotFoundError):
+            if directory.is_symlink() or not directory.is_dir():
+                directory.unlink()
+            else:
+                _make_removable(directory)
+                shutil.rmtree(directory)
+
+
+def _make_removable(directory: Path) -> None:
     directory.chmod(stat.S_IRWXU)
     for parent, names, _ in os.walk(directory):
         for name in names:
             inner = Path(parent, name)
             if not inner.is_symlink():
                 inner.chmod(stat.S_IRWXU)
-    shutil.rmtree(directory)
 
 
 def _started(pid: int) -> int | None:

@@ -26,7 +26,8 @@ class _Process:
 def end_marked(entry: bytes) -> None:
     """Ends every process with `NAME=value` in its environment, and its descendants; returns when all are gone.
 
-    Zombies count as gone. Raises Unavailable (408) when one is still there after ten seconds of SIGKILL."""
+    Zombies count as gone. Raises Unavailable (408) when one is still there after ten seconds of SIGKILL.
+    """
     deadline = time.monotonic() + _PATIENCE
     while found := _marked_and_below(entry):
         ending = [fd for process in found if (fd := _kill(process)) is not None]
@@ -63,7 +64,7 @@ def _marked_and_below(entry: bytes) -> list[_Process]:
 
 
 def _all_processes() -> Iterator[_Process]:
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are enough
         if name.isdecimal() and (process := _read(int(name))) is not None:
             yield process
 

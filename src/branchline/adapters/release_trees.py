@@ -21,7 +21,8 @@ _BEING_REMOVED = "removing"
 
 class ReleaseTrees:
     """Trees at `<root>/<hex of the digest>`. One that is there is whole: it gets its name last, after all of it has
-    reached the disk, so neither a crash nor a power cut leaves a half one under that name."""
+    reached the disk, so neither a crash nor a power cut leaves a half one under that name.
+    """
 
     def __init__(self, root: Path, store: ArtifactStore) -> None:
         self._root = root
@@ -30,7 +31,8 @@ class ReleaseTrees:
     def at_hand(self, digest: str) -> Path:
         """The tree of an artifact, unpacked now if it was not before. Two processes may do so at once: one tree stays.
 
-        Raises what `ArtifactStore.extract` raises; BadInput (426) for what is no digest."""
+        Raises what `ArtifactStore.extract` raises; BadInput (426) for what is no digest.
+        """
         tree = self._tree(digest)
         if tree.is_dir():
             return tree

@@ -25,11 +25,35 @@ from branchline.ports import Box, Output, Sandbox
 
 _APP = "/app"
 _HOME = "/home/app"
-_ETC = (
-    "alternatives ca-certificates ca-certificates.conf fonts gai.conf group host.conf hosts ld.so.cache ld.so.conf "
-    "ld.so.conf.d localtime magic mime.types nsswitch.conf os-release passwd php pki/tls/certs pki/ca-trust/extracted "
-    "protocols resolv.conf services ssl/certs ssl/cert.pem ssl/openssl.cnf timezone"
-).split()
+_ETC = [
+    "alternatives",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "fonts",
+    "gai.conf",
+    "group",
+    "host.conf",
+    "hosts",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "magic",
+    "mime.types",
+    "nsswitch.conf",
+    "os-release",
+    "passwd",
+    "php",
+    "pki/tls/certs",
+    "pki/ca-trust/extracted",
+    "protocols",
+    "resolv.conf",
+    "services",
+    "ssl/certs",
+    "ssl/cert.pem",
+    "ssl/openssl.cnf",
+    "timezone",
+]
 _ROOT_DIRECTORIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
@@ -39,7 +63,8 @@ _LIMITS = Limits()
 def detect(kind: str, *, system: Sequence[Path] = (), limits: Limits = _LIMITS) -> Sandbox:
     """The sandbox of a kind: `bubblewrap`, `none`, or `auto`, which is bubblewrap where it works and else none.
 
-    Raises BadInput (400) for another kind, Refused (401) when bubblewrap is asked for and does not work here."""
+    Raises BadInput (400) for another kind, Refused (401) when bubblewrap is asked for and does not work here.
+    """
     if kind == "none":
         return InPlace(limits=limits)
     if kind not in ("auto", "bubblewrap"):
@@ -66,7 +91,8 @@ class _Running:
 
     def run(self: _Commands, command: str, box: Box, *, timeout: float, output: Output) -> None:
         """As `Sandbox.run`. Raises Failed: 404 exit code, 405 time, 406 disk, 407 file size, 409 no box;
-        BadInput: 402, 403."""
+        BadInput: 402, 403.
+        """
         run = secrets.token_hex(8)
         with (
             self.preparation(command, box) as start,
@@ -77,7 +103,8 @@ class _Running:
     @contextlib.contextmanager
     def serve(self: _Commands, command: str, box: Box, *, output: Output) -> Iterator[int]:
         """As `Sandbox.serve`. The server may not listen yet, or may have ended: the caller probes. Raises at the end
-        of the context what ended it early: 406, 409."""
+        of the context what ended it early: 406, 409.
+        """
         run = secrets.token_hex(8)
         port = _free_port()
         box = replace(box, environment={**box.environment, "PORT": str(port)})
@@ -130,7 +157,8 @@ class Bubblewrap(_Running):
     @contextlib.contextmanager
     def preparation(self, command: str, box: Box) -> Iterator[Start]:
         """Arguments go through a file without a name: another user's `ps` does not show variables, and
-        what an application wants in its environment, LD_PRELOAD say, never reaches bwrap itself."""
+        what an application wants in its environment, LD_PRELOAD say, never reaches bwrap itself.
+        """
         mounts = mount_points(box)
         inside = environment(box, app=_APP, home=_HOME, tmp="/tmp")  # noqa: S108
         options = [*self._file_system(box, mounts)]
@@ -192,7 +220,8 @@ class InPlace(_Running):
 
     def kill_tagged(self, tag: str) -> None:
         """As `Sandbox.kill_tagged`, and removes what is left of the tag's private directories. Finds processes by
-        their environment: one that emptied it is found only while what started it lives. Raises Unavailable (408)."""
+        their environment: one that emptied it is found only while what started it lives. Raises Unavailable (408).
+        """
         end_marked(f"{TAG}={tag}".encode())
         for directory in Path(tempfile.gettempdir()).glob(f"{scratch_name(tag)}@*"):
             if directory.lstat().st_uid == os.geteuid():
