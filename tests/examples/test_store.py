@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ import pytest
 import yaml
 from PIL import Image
 
+from branchline.adapters.sandbox import Bubblewrap, detect
+from branchline.config.app_files import read_app
 from branchline.domain.policy import parse
+from branchline.ports import Box
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CUSTOMERS = 150
@@ -510,3 +514,50 @@ def test_the_broken_check_migrates_but_is_not_healthy(shop):
     assert "warehouses" in shop.run("check.py").stderr
     with shop.served() as browser:
         assert browser.get("/health").status == 503
+
+
+@pytest.fixture(params=["bubblewrap", "none"])
+def sandbox(request):
+    if request.param == "bubblewrap" and (reason := Bubblewrap().reason_not_to_work()):
+        if os.environ.get("BRANCHLINE_TEST_REQUIRE_ALL"):
+            pytest.fail(reason)
+        pytest.skip(f"bubblewrap does not work here: {reason}")
+    return detect(request.param)
+
+
+def test_branchline_builds_migrates_seeds_and_serves_it_in_every_sandbox(sandbox, made, tmp_path):
+    tree, media, data = check_out(tmp_path / "tree").root, tmp_path / "uploads", tmp_path / "data"
+    for directory in (media, data):
+        directory.mkdir()
+    app = read_app(lambda path: (tree / path).read_bytes() if (tree / path).exists() else None)
+    said: list[str] = []
+    build = Box(tree=tree, tree_writable=True, environment=app.variables.env, tag=f"build {tmp_path}")
+    sandbox.run(app.hooks.build, build, timeout=60, output=said.append)
+    assert contents(tree / "static") == contents(made.root / "static")
+    (tree / "media").mkdir()
+    database = json.dumps({"database": [{"scheme": "sqlite", "path": str(data / "store.db")}]})
+    variables = app.variables.env | {"BRANCHLINE_RELATIONSHIPS": base64.b64encode(database.encode()).decode()}
+    box = Box(
+        tree=tree, mounts={"media": media}, writable=[data], environment=variables, tag=f"run {tmp_path}"
+    )
+    for command in (
+        app.hooks.deploy,
+        f"python3 seed.py {CUSTOMERS} 7",
+        *app.checks.commands,
+        app.hooks.post_deploy,
+    ):
+        sandbox.run(command, box, timeout=60, output=said.append)
+    assert contents(media) == contents(made.media)
+    assert list((tree / "media").iterdir()) == []
+    assert not list(tree.rglob("__pycache__"))
+    (media / "products/sage-mug.png").write_bytes(b"uploaded")
+    listening = threading.Event()
+    with sandbox.serve(
+        app.web.commands.start, box, output=lambda line: "http://" in line and listening.set()
+    ) as port:
+        assert listening.wait(30)
+        browser = Browser(port)
+        for check in app.checks.http:
+            answer = browser.get(check.path)
+            assert (answer.status, check.contains in answer.text) == (check.status, True)
+        assert browser.get("/media/products/sage-mug.png").body == b"uploaded"

@@ -14,8 +14,13 @@ _TYPES = {".css": "text/css; charset=utf-8", ".png": "image/png"}
 
 
 def media() -> Path:
-    """The media mount: `media` beside the code, or STORE_MEDIA when the shop is run by hand."""
-    return Path(os.environ.get("STORE_MEDIA") or ROOT / "media")
+    """The media mount: `media` in the application's directory, or STORE_MEDIA when the shop is run by hand.
+
+    The platform says which directory that is: the code may be reached through links, the mount only there.
+    """
+    if by_hand := os.environ.get("STORE_MEDIA"):
+        return Path(by_hand)
+    return Path(os.environ.get("BRANCHLINE_APP_DIR") or ROOT) / "media"
 
 
 def serve(folders: Iterable[Path], name: str, caching: str) -> Response:
