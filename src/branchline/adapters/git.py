@@ -272,7 +272,7 @@ def _not_moved(branch: str, error: str) -> Refused | Unavailable:
         )
     return Unavailable(
         166,
-        f"{branch} is being moved by another process: {' '.join(plain(error).split())[-300:]}",
+        f"{branch} is being moved by another process: {plain(error.splitlines()[0])[:500]}",
         "try again; when no git process runs, remove the .lock file that Git names",
     )
 
@@ -297,9 +297,9 @@ def create_bare(path: Path, from_: str | Path | None = None) -> Sequence[str]:
         )
         (partial / "hooks").mkdir()
         with opened(partial, _NO_OBJECTS) as repository:
-            for setting, value in _BARE_SETTINGS.items():
-                repository.git.output("config", setting, value)
             left_out = _fetch_all(repository, source) if source else []
+            for setting, value in _BARE_SETTINGS.items():  # last, so that no reflog holds the URL
+                repository.git.output("config", setting, value)
         partial.rename(path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -308,23 +308,35 @@ def create_bare(path: Path, from_: str | Path | None = None) -> Sequence[str]:
 
 
 def _fetch_all(repository: Repository, source: str) -> list[str]:
-    default = _ask(repository, source, "ls-remote", "--symref", "--", source, "HEAD")
+    there = _ask(repository, source, "ls-remote", "--symref", "--", source, "HEAD", "refs/heads/*")
+    options = ("--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--no-tags")
     _ask(
         repository,
         source,
-        *("fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--no-tags", "--"),
-        *(source, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"),
+        "fetch",
+        *options,
+        "--",
+        source,
+        "+refs/heads/*:refs/heads/*",
+        "+refs/tags/*:refs/tags/*",
     )
+    here = _branches(repository)
+    if missing := set(re.findall(r"\trefs/heads/(.+)", there)) - here.keys():
+        raise Failed(
+            170,
+            f"{without_secrets(source, source)} did not give {len(missing)} of its branches: it may be shallow.",
+            "git fetch --unshallow there, then try again",
+        )
     left_out = []
-    for branch in _branches(repository):
+    for branch in here:
         try:
             check_branch(branch)
         except BadInput:
             repository.git.output("update-ref", "-d", f"refs/heads/{branch}")
             left_out.append(plain(branch))
-    head = re.match(r"ref: (refs/heads/\S+)\tHEAD", default)
-    if head and head[1].removeprefix("refs/heads/") in _branches(repository):
-        repository.git.output("symbolic-ref", "HEAD", head[1])
+    head = re.match(r"ref: refs/heads/(.+)\tHEAD", there)
+    if head and head[1] in _branches(repository):
+        repository.git.output("symbolic-ref", "HEAD", f"refs/heads/{head[1]}")
     return left_out
 
 

@@ -6,10 +6,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import git.exc
+from subprocess import PIPE
+from typing import Any
 
 from branchline.adapters.git_command import Repository, git_failed
 from branchline.errors import BadInput, Failed
@@ -58,25 +59,35 @@ def entries(repository: Repository, tree: str) -> Iterator[Entry]:
 
     Raises BadInput over MOST_FILES, Failed when the tree cannot be read.
     """
-    listing = repository.git.ls_tree("-r", "-z", "-l", "--full-tree", tree, as_process=True)
-    rest = b""
-    count = 0
-    while chunk := listing.stdout.read(1 << 16):
-        *lines, rest = (rest + chunk).split(b"\0")
-        count += len(lines)
-        if count > MOST_FILES:
-            raise BadInput(
-                153,
-                f"The tree has more than {MOST_FILES:,} files.",
-                "keep generated files out of the repository",
-            )
-        yield from map(_entry, lines)
+    with _process(repository, "ls-tree", "-r", "-z", "-l", "--full-tree", tree) as listing:
+        rest = b""
+        count = 0
+        while chunk := listing.stdout.read(1 << 16):
+            *lines, rest = (rest + chunk).split(b"\0")
+            count += len(lines)
+            if count > MOST_FILES:
+                raise BadInput(
+                    153,
+                    f"The tree has more than {MOST_FILES:,} files.",
+                    "keep generated files out of the repository",
+                )
+            yield from map(_entry, lines)
+        error = listing.stderr.read().decode("utf-8", "replace")
+        if status := listing.proc.wait():
+            raise git_failed("ls-tree", status, error)
+
+
+@contextmanager
+def _process(repository: Repository, command: str, *options: str) -> Iterator[Any]:
+    """A Git command that runs beside us, ended with the context."""
+    running = getattr(repository.git, command)(*options, istream=PIPE, as_process=True)
     try:
-        listing.wait()
-    except git.exc.GitCommandError as error:
-        raise git_failed(
-            "ls-tree", error.status if isinstance(error.status, int) else 1, str(error.stderr)
-        ) from None
+        yield running
+    finally:
+        for pipe in (running.stdin, running.stdout, running.stderr):
+            with suppress(BrokenPipeError):
+                pipe.close()
+        running.proc.wait()
 
 
 def _entry(line: bytes) -> Entry:
@@ -198,15 +209,16 @@ def write_tree(repository: Repository, tree: str, directory: Path) -> None:
     directory.chmod(_DIRECTORY_MODE)
     made = {directory}
     links: list[tuple[Path, str]] = []
-    for entry in entries(repository, tree):
-        if problem := name_problem(entry):
-            refuse([(entry.path, problem)])
-        target = directory / _text(entry.raw_path)
-        _make_directory(target.parent, made)
-        if entry.mode == SYMLINK:
-            links.append((target, entry.id))
-        else:
-            _write_blob(repository, entry, target)
+    with _process(repository, "cat-file", "--batch") as blobs:
+        for entry in entries(repository, tree):
+            if problem := name_problem(entry):
+                refuse([(entry.path, problem)])
+            target = directory / _text(entry.raw_path)
+            _make_directory(target.parent, made)
+            if entry.mode == SYMLINK:
+                links.append((target, entry.id))
+            else:
+                _write_blob(blobs, entry, target)
     for link, blob in links:
         link.symlink_to(_text(read_blob(repository, blob)))
 
@@ -220,17 +232,23 @@ def _make_directory(directory: Path, made: set[Path]) -> None:
     made.add(directory)
 
 
-def _write_blob(repository: Repository, entry: Entry, target: Path) -> None:
-    try:
-        _, _, size, content = repository.git.stream_object_data(entry.id)
-    except ValueError:
-        raise _damaged(entry.id) from None
-    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+def _write_blob(blobs: Any, entry: Entry, target: Path) -> None:
+    """GitPython's own stream would read the rest of a file that the disk had no room for."""
+    blobs.stdin.write(f"{entry.id}\n".encode())
+    blobs.stdin.flush()
+    header = blobs.stdout.readline()
+    size = header.split()[-1]
+    if not size.isdigit():
+        raise _damaged(entry.id)
+    left = int(size)
+    digest = hashlib.sha1(b"blob %d\0" % left, usedforsecurity=False)
     with target.open("xb") as file:
-        while chunk := content.read(_CHUNK):
+        while left and (chunk := blobs.stdout.read(min(left, _CHUNK))):
+            left -= len(chunk)
             digest.update(chunk)
             file.write(chunk)
         os.fchmod(file.fileno(), 0o755 if entry.mode & stat.S_IXUSR else 0o644)
+    blobs.stdout.read(1)
     if digest.hexdigest() != entry.id:
         raise _damaged(entry.id)
 
