@@ -6,11 +6,16 @@ name and is content when it is already gone: another process can then finish or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from branchline.domain.schema import Schema
+
+if TYPE_CHECKING:
+    import polars
 
 Output = Callable[[str], None]
 """Takes one line of a command's output, without its line end, as it is printed."""
@@ -67,10 +72,10 @@ class Archived:
 class ArtifactStore(Protocol):
     """Immutable artifacts, named by digest, verified whenever they are read."""
 
-    def put(self, tree: Path) -> Archived:
+    def put(self, tree: Path, announce: Callable[[str], None]) -> Archived:
         """Archives a directory: sorted names, fixed owners and times, so equal directories have equal digests.
 
-        Raises BadInput naming a link that leaves the tree, a device, a socket."""
+        Calls `announce` with the digest before anything is kept under it. Raises BadInput naming a link that leaves the tree, a device, a socket."""
 
     def extract(self, digest: str, directory: Path) -> None:
         """Writes the artifact's tree into an empty directory. Raises Failed, leaving nothing, on any tampering."""
@@ -83,6 +88,25 @@ class ArtifactStore(Protocol):
 
     def digests(self) -> Sequence[str]:
         """All that are stored."""
+
+    def sweep(self) -> Sequence[str]:
+        """Removes what processes that have ended left half-made; gives the names."""
+
+
+class Trees(Protocol):
+    """The artifacts' trees on this host: each unpacked once, read-only, shared by all environments."""
+
+    def at_hand(self, digest: str) -> Path:
+        """The tree, unpacked now if it was not before. Raises what `ArtifactStore.extract` raises."""
+
+    def remove(self, digest: str) -> None:
+        """Content when it is gone. Whoever calls knows that nothing runs from it."""
+
+    def digests(self) -> Sequence[str]:
+        """Those at hand, sorted."""
+
+    def sweep(self) -> Sequence[str]:
+        """Removes what processes that have ended left half-made; gives the names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +137,94 @@ class Sandbox(Protocol):
 
     def kill_tagged(self, tag: str) -> None:
         """Ends every process that carries this tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of one table, only the columns that were asked for.
+
+    `frame`: per column String, Int64, Float64 or Binary as stored; text beside numbers comes as String, anything beside
+    binary as Binary. `keep`: which rows a keep-list lets pass. `locator`: by which the adapter finds the rows again.
+    """
+
+    frame: polars.DataFrame
+    keep: polars.Series | None
+    locator: object
+
+
+MaskBlock = Callable[[Block], "polars.DataFrame"]
+"""Gives the masked columns of a block, in its order and height."""
+
+
+class Snapshot(Protocol):
+    """A database as it was at one moment, for as long as it is open; it cannot be written through this."""
+
+    def schema(self) -> Schema:
+        """Its tables. Raises nothing for what cannot be copied: the schema says so."""
+
+    def count(self, table: str, where: str = "") -> int:
+        """Rows of a table that meet an SQL condition."""
+
+    def blocks(
+        self, table: str, columns: Sequence[str], *, where: str = "", keep: str = ""
+    ) -> Iterator[Block]:
+        """All rows that meet `where`, in blocks of bounded size; those that meet `keep` are flagged."""
+
+    def probe(self, table: str, condition: str) -> str:
+        """Why an SQL condition on this table is not understood; empty when it is."""
+
+
+class Loader(Protocol):
+    """Fills one new version from a snapshot. Until `finish` has returned it is nobody's database yet."""
+
+    def begin(self, source: Snapshot) -> None:
+        """Makes all tables, empty and without indexes."""
+
+    def copy(
+        self, table: str, masked: Sequence[str], mask: MaskBlock, *, where: str = "", keep: str = ""
+    ) -> int:
+        """Copies a table's rows, in constant memory, and gives their number. Values of `masked` columns go through
+        `mask` and are never written before it; `mask` is called for one block at a time, in another thread perhaps."""
+
+    def finish(self, rebuild: Collection[str] = ()) -> None:
+        """Makes indexes, views, triggers, and makes everything durable; virtual tables named in `rebuild` are filled again."""
+
+    def execute(self, statement: str) -> None:
+        """Runs one SQL statement on the finished copy. Raises Failed; never with a value in its message."""
+
+    def answer(self, query: str) -> object:
+        """The single value that a query gives; None when it gives no row."""
+
+    def verify(self) -> Sequence[str]:
+        """What the engine's own checks (structure, foreign keys) find wrong, without values."""
+
+    def result(self) -> AbstractContextManager[Snapshot]:
+        """The finished copy, to be read."""
+
+
+class Database(Protocol):
+    """The versions of one database service, each found by its name."""
+
+    def create(self, name: str) -> None:
+        """Makes an empty version. Raises Refused when the name is taken."""
+
+    def clone(self, source: str, name: str) -> None:
+        """Copies a version as it is at one moment, without stopping its users. Cut short, `remove(name)` takes it away."""
+
+    def remove(self, name: str) -> None:
+        """Content when it is gone."""
+
+    def names(self) -> Sequence[str]:
+        """All versions, finished or not, sorted."""
+
+    def size(self, name: str) -> int:
+        """Bytes on disk."""
+
+    def relationship(self, name: str) -> Mapping[str, object]:
+        """What an application is told to connect with."""
+
+    def snapshot(self, name: str) -> AbstractContextManager[Snapshot]:
+        """Opens a version for reading at one moment. Raises BadInput when there is none."""
+
+    def loader(self, name: str) -> AbstractContextManager[Loader]:
+        """Opens an empty version to be filled."""

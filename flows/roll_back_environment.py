@@ -1,0 +1,42 @@
+from prefect import flow
+
+from branchline.steps.preview import Preview
+from branchline.steps.summary import Summary
+from tasks.deploy import check_candidate, finish, keep_data, prepare_release, switch
+from tasks.operate import deployed_environment, operation
+from tasks.preview import preview_rollback
+from tasks.rollback import preflight_rollback
+from tasks.summarize import summarize
+from tasks.types import EnvironmentPath
+
+
+@flow(name="rollback", flow_run_name="roll back {environment} to {to}", retries=0)
+def roll_back_environment(
+    environment: EnvironmentPath,
+    to: str | None = None,
+    discard_writes: bool = False,
+    wait: bool = False,
+    dry_run: bool = False,
+) -> Summary | Preview:
+    """Put an earlier deployment's code in front again; its data too, only when writes may be lost.
+
+    Args:
+        environment: Project and environment, such as store/production
+        to: The beginning of a deployment's id; without it, the newest with another artifact
+        discard_writes: Go back to that deployment's data too, losing what was written since
+        wait: Wait while somebody else is at this environment, instead of stopping
+        dry_run: Only say what would happen
+    """
+    target = deployed_environment(environment)
+    if dry_run:
+        return preview_rollback(target, to, discard_writes=discard_writes)
+    with operation(
+        "rollback", target, sentence=f"roll back {target}", to=to, discard_writes=discard_writes, wait=wait
+    ) as op:
+        earlier = preflight_rollback(op, to, discard_writes=discard_writes)
+        deployment = prepare_release(op, earlier.commit, earlier.digest, data=earlier.data)
+        keep_data(op, deployment)
+        check_candidate(op, deployment)
+        switch(op, deployment)
+        finish(op)
+    return summarize(op)

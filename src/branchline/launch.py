@@ -1,0 +1,41 @@
+"""Runs a flow. The only module of the package that knows Prefect.
+
+With PREFECT_API_URL the flow runs here as a Prefect flow run that the server shows. Without it the same
+function runs plainly: the activity is the record, and nothing has to be started first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from prefect.exceptions import ParameterTypeError
+from prefect.flows import Flow
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from branchline.errors import BadInput
+from branchline.wiring import CHECKOUT
+
+
+def run_flow(file: str, parameters: dict[str, Any]) -> Any:
+    """The result of the flow in flows/<file>.py. Raises what its steps raise, and BadInput for its parameters."""
+    flow = _load(file)
+    try:
+        checked = flow.validate_parameters(parameters)
+    except ParameterTypeError as error:
+        reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        raise BadInput(343, f"The flow {flow.name} does not take that: {reason}.", "see --help") from None
+    if not os.environ.get("PREFECT_API_URL"):
+        return flow.fn(**checked)
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        return flow(**checked)
+
+
+def _load(file: str) -> Flow[..., Any]:
+    if str(CHECKOUT) not in sys.path:
+        sys.path.insert(0, str(CHECKOUT))
+    flow = getattr(importlib.import_module(f"flows.{file}"), file)
+    assert isinstance(flow, Flow)
+    return flow

@@ -1,0 +1,95 @@
+"""Build key -> artifact. The first artifact of a key is the artifact of that key, in every environment."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from branchline.domain import variable
+from branchline.domain.activity import Want
+from branchline.domain.app import App
+from branchline.domain.build_key import BuildKey, build_key
+from branchline.domain.environment import Artifact, Project
+from branchline.platform import Platform, Work
+from branchline.ports import Archived, Box
+from branchline.steps.told import build_time_environment
+
+WAIT_FOR_SAME_BUILD_SECONDS = 3600.0
+
+
+def key_of(platform: Platform, project: Project, commit: str) -> BuildKey:
+    """All that decides what a build gives: the tree, the build part of its config, build variables, tools."""
+    app = platform.app(project, commit)
+    tree = platform.repository(project.name).resolve(commit).tree
+    values = variable.at_build(platform.store.variables.of(project), app.variables.env)
+    return build_key(tree, app, values, _tool_versions(platform, app))
+
+
+def build_artifact(work: Work, commit: str) -> str:
+    """The digest of the commit's artifact: what its build key has, or what its build hook makes now."""
+    platform = work.platform
+    project = platform.store.environments.project(work.activity.project)
+    key = key_of(platform, project, commit)
+    found = platform.store.artifacts.of_key(key.digest)
+    if found is None:
+        with work.operation.also(Want(f"build:{key.digest}"), WAIT_FOR_SAME_BUILD_SECONDS):
+            found = platform.store.artifacts.of_key(key.digest) or _build(work, project, commit, key)
+            work.run.detail = f"built {found.short} of {commit[:12]}: {found.files} files"
+    else:
+        work.run.detail = f"reused {found.short}: this tree was built before"
+    return found.digest
+
+
+def _build(work: Work, project: Project, commit: str, key: BuildKey) -> Artifact:
+    platform, operation = work.platform, work.operation
+    app = platform.app(project, commit)
+    repository = platform.repository(project.name)
+    repository.check_tree(commit)
+    tree = platform.layout.scratch(operation.id) / "build"
+    operation.making("scratch", operation.id)
+    tree.mkdir(parents=True)
+    repository.export(commit, tree)
+    if app.hooks.build:
+        operation.making("processes", operation.id)
+        platform.sandbox.run(
+            app.hooks.build,
+            Box(
+                tree=tree,
+                tree_writable=True,
+                environment=_environment(work, project, commit),
+                tag=operation.id,
+            ),
+            timeout=app.build.timeout or platform.settings.build_timeout,
+            output=operation.output,
+        )
+    for mount in app.mounts:
+        (tree / mount).mkdir(parents=True, exist_ok=True)
+    archived = platform.artifacts.put(tree, lambda digest: operation.making("artifact", digest))
+    shutil.rmtree(tree)
+    return platform.store.artifacts.keep(
+        work.grip, key.digest, repository.resolve(commit).tree, key.inputs, _artifact(work, archived)
+    )
+
+
+def _environment(work: Work, project: Project, commit: str) -> Mapping[str, str]:
+    variables = work.platform.store.variables.of(project)
+    work.operation.redactor.add(each.value for each in variables if each.sensitive)
+    return build_time_environment(work.platform, project, commit)
+
+
+def _artifact(work: Work, archived: Archived) -> Artifact:
+    return Artifact(
+        archived.digest, archived.files, archived.size, archived.stored_size, work.platform.clock()
+    )
+
+
+def _tool_versions(platform: Platform, app: App) -> dict[str, str]:
+    versions = {}
+    for tool in app.build.tools:
+        lines: list[str] = []
+        with tempfile.TemporaryDirectory() as empty:
+            platform.sandbox.run(f"{tool} --version", Box(tree=Path(empty)), timeout=20, output=lines.append)
+        versions[tool] = " ".join(lines)
+    return versions

@@ -1,0 +1,108 @@
+"""The candidate proves itself on its own code and data before anything points to it."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+
+from branchline.domain.app import Checks, HttpCheck
+from branchline.domain.environment import Deployment
+from branchline.errors import Failed
+from branchline.platform import Work
+from branchline.ports import Box
+from branchline.steps.told import box
+
+POLL_SECONDS = 0.1
+REQUEST_SECONDS = 5.0
+
+
+def check_candidate(work: Work, deployment_id: str) -> None:
+    """All declared checks healthy for as long as declared; else the artifact is marked bad for this environment.
+
+    Raises Failed with what the last unhealthy answer was.
+    """
+    platform, environment = work.platform, work.environment
+    deployment = work.deployment(deployment_id)
+    app = platform.app(environment.project, deployment.commit)
+    if not app.checks.commands and not app.checks.http:
+        work.run.detail = "no checks are declared"
+        return
+    work.operation.making("processes", work.operation.id)
+    try:
+        _prove(work, deployment, app.checks, app.web.commands.start)
+    except Failed as error:
+        platform.store.artifacts.mark_bad(
+            work.grip,
+            environment,
+            deployment.digest,
+            work.operation.redactor.clean(error.message),
+            platform.clock(),
+        )
+        raise
+    work.run.detail = f"{len(app.checks.commands)} commands and {len(app.checks.http)} pages healthy"
+
+
+def _prove(work: Work, deployment: Deployment, checks: Checks, start: str) -> None:
+    seen = box(work.platform, work.environment, deployment, work.operation.id)
+    if not checks.http:
+        _until_healthy(work, checks, seen, None)
+        return
+    with work.platform.sandbox.serve(start, seen, output=work.operation.output) as port:
+        _until_healthy(work, checks, seen, port)
+
+
+def _until_healthy(work: Work, checks: Checks, seen: Box, port: int | None) -> None:
+    deadline = time.monotonic() + checks.timeout
+    healthy_since: float | None = None
+    while True:
+        problem = _problem(work, checks, seen, port)
+        now = time.monotonic()
+        if problem is None:
+            healthy_since = healthy_since or now
+            if now - healthy_since >= checks.healthy_for:
+                return
+        else:
+            healthy_since = None
+        if now >= deadline:
+            raise Failed(
+                470,
+                f"The candidate was not healthy for {checks.healthy_for:g} s within {checks.timeout:g} s: "
+                f"{problem or 'its checks did not stay healthy'}.",
+                f"branchline activity log {work.operation.id}",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _problem(work: Work, checks: Checks, seen: Box, port: int | None) -> str | None:
+    for page in checks.http:
+        problem = _ask(f"http://127.0.0.1:{port}", page)
+        if problem:
+            return problem
+    for command in checks.commands:
+        try:
+            work.platform.sandbox.run(command, seen, timeout=checks.timeout, output=work.operation.output)
+        except Failed as error:
+            return f"check `{command}`: {error.message}"
+    return None
+
+
+def _ask(site: str, page: HttpCheck) -> str | None:
+    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(site + page.path, timeout=REQUEST_SECONDS) as answer:
+            status, body = answer.status, answer.read(1_000_000)
+    except urllib.error.HTTPError as error:
+        status, body = error.code, error.read(1_000_000)
+    except OSError as error:
+        return f"{page.path} does not answer ({error})"
+    if status != page.status:
+        return f"{page.path} answers {status} instead of {page.status}"
+    if page.contains is not None and page.contains.encode() not in body:
+        return f"{page.path} does not contain {page.contains!r}"
+    return None
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None

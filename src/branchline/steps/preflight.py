@@ -1,0 +1,199 @@
+"""What must hold before anything is made: nothing destructive happens before these have passed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from branchline.domain.environment import Deployment, Environment, Project, Tier, short_digest
+from branchline.domain.names import check_ref, environment_id
+from branchline.domain.plan import slot, tier_of
+from branchline.errors import BadInput, Refused
+from branchline.platform import Platform, Work
+from branchline.ports import Commit
+from branchline.steps.build import key_of
+from branchline.steps.told import settings_fingerprint
+
+MIGRATED_BYTES_PER_SECOND = 50_000_000
+"""A careful guess of how fast a database is cloned: SQLite's backup to a spinning disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """All that speaks against an operation, at once."""
+
+    found: Sequence[str]
+
+    def refuse(self, number: int, what: str, hint: str) -> None:
+        """Raises Refused when there is any."""
+        if self.found:
+            listed = "".join(f"\n  - {reason}" for reason in self.found)
+            raise Refused(number, f"{what} is refused:{listed}", hint)
+
+
+def ensure_environment(platform: Platform, project_name: str, name: str) -> Environment:
+    """The environment of that name or branch; made, inactive, when there is only the branch.
+
+    Raises BadInput when there is neither.
+    """
+    environments = platform.store.environments
+    project = environments.project(project_name)
+    found = environments.find(project, name)
+    if found is not None:
+        return found
+    branches = platform.repository(project.name).branches()
+    branch = (
+        name if name in branches else next((each for each in branches if environment_id(each) == name), None)
+    )
+    if branch is None:
+        return environments.get(project_name, name)
+    tier = tier_of(platform.plan(project), branch)
+    return environments.add(project, environment_id(branch), branch, tier, "inactive", platform.clock())
+
+
+def preflight_deploy(work: Work, ref: str | None, *, force: bool, retry_bad: str | None) -> str:
+    """The id of the commit to deploy; the operation is marked as skipped when it runs already.
+
+    Raises BadInput for what is wrong with the commit, Refused with all reasons at once.
+    """
+    platform, environment = work.platform, work.environment
+    commit = deployable_commit(platform, environment, ref)
+    digest = built_digest(platform, environment.project, commit.id)
+    if digest and retry_bad:
+        platform.store.artifacts.lift(work.grip, environment, digest, retry_bad, platform.clock())
+    reasons_against(platform, environment, commit.id, digest).refuse(
+        201, f"Deploying {commit.id[:12]} to {environment.path}", f"branchline plan deploy {environment.path}"
+    )
+    why = already_runs(platform, environment, commit.id, digest)
+    if why and not force:
+        work.operation.skip(why)
+    work.run.detail = f"{commit.id[:12]} {commit.subject}"
+    return commit.id
+
+
+def deployable_commit(platform: Platform, environment: Environment, ref: str | None) -> Commit:
+    """The commit that a deploy of the ref means; without a ref, the tip of the branch, or what runs
+    where only promotion changes the code. Raises BadInput or Refused."""
+    repository = platform.repository(environment.project.name)
+    plan = platform.plan(environment.project)
+    if ref is not None:
+        check_ref(ref)
+    if (
+        environment.tier != "integration"
+        and environment.deployment_id is not None
+        and not plan.rules(environment.tier).direct_push
+    ):
+        running = platform.current(environment)
+        if ref is not None and repository.resolve(ref).id != running.commit:
+            raise Refused(
+                202,
+                f"The code of {environment.path} changes by promotion only; a deploy there redeploys what runs.",
+                f"branchline promote {environment.tier} {environment.project.name}",
+            )
+        return repository.resolve(running.commit)
+    tip = repository.branches().get(environment.branch)
+    if tip is None:
+        raise BadInput(
+            203,
+            f"The repository of {environment.project.name} has no branch {environment.branch!r}.",
+            f"push it, or fill it by promotion: branchline plan promote {environment.tier} {environment.project.name}"
+            if environment.tier != "integration"
+            else f"git push <remote> HEAD:{environment.branch}",
+        )
+    commit = repository.resolve(ref or tip)
+    if repository.missing_from(tip, commit.id):
+        raise Refused(
+            204,
+            f"Commit {commit.id[:12]} is not on branch {environment.branch!r}, whose environment this is.",
+            f"merge it into {environment.branch} and push",
+        )
+    return commit
+
+
+def reasons_against(platform: Platform, environment: Environment, commit: str, digest: str | None) -> Reasons:
+    """What speaks against putting this commit's artifact on this environment now."""
+    app = platform.app(environment.project, commit)
+    found = [*_no_slot(platform, environment), *_unconfined(platform, environment)]
+    bad = platform.store.artifacts.why_bad(environment, digest) if digest else None
+    if bad and digest:
+        found.append(
+            f"artifact {short_digest(digest)} failed here before: {bad} (try it again with --retry-bad REASON)"
+        )
+    free = shutil.disk_usage(platform.layout.home).free
+    if free < platform.settings.disk_floor:
+        found.append(
+            f"only {free // 1_000_000} MB are free; {platform.settings.disk_floor // 1_000_000} MB must stay free"
+        )
+    if app.migrations_kind == "exclusive":
+        hold = expected_hold(platform, environment)
+        limit = platform.plan(environment.project).hold_limit
+        if hold > timedelta(seconds=limit):
+            found.append(
+                f"cloning its databases would hold requests for about {hold.total_seconds():.0f} s, "
+                f"over the plan's {limit:.0f} s (migrations: compatible needs no clone)"
+            )
+    return Reasons(found)
+
+
+def expected_hold(platform: Platform, environment: Environment) -> timedelta:
+    """How long the clones of an exclusive migration are expected to take, from the databases' sizes."""
+    if environment.deployment_id is None:
+        return timedelta(0)
+    data = platform.current(environment).data
+    size = sum(
+        platform.database(environment, slot_name.partition(":")[2]).size(version)
+        for slot_name, version in data.items()
+        if slot_name.startswith("database:")
+    )
+    return timedelta(seconds=size / MIGRATED_BYTES_PER_SECOND)
+
+
+def already_runs(platform: Platform, environment: Environment, commit: str, digest: str | None) -> str | None:
+    """Why a deploy would change nothing; None when it would."""
+    if environment.deployment_id is None or digest is None:
+        return None
+    running = platform.current(environment)
+    app = platform.app(environment.project, commit)
+    if running.digest != digest or running.settings != settings_fingerprint(platform, environment, app):
+        return None
+    return f"{environment.path} runs artifact {short_digest(digest)} with these settings already"
+
+
+def built_digest(platform: Platform, project: Project, commit: str) -> str | None:
+    """The artifact of the commit's build key, when it was built before."""
+    artifact = platform.store.artifacts.of_key(key_of(platform, project, commit).digest)
+    return artifact.digest if artifact else None
+
+
+def _no_slot(platform: Platform, environment: Environment) -> list[str]:
+    if environment.status == "active":
+        return []
+    counts: dict[Tier, int] = {}
+    for other in platform.store.environments.of(environment.project):
+        if other.status != "inactive":
+            counts[other.tier] = counts.get(other.tier, 0) + 1
+    reason = slot(platform.plan(environment.project), environment.tier, counts)
+    return [f"{reason} (free one: branchline deactivate {environment.project.name}/NAME)"] if reason else []
+
+
+def _unconfined(platform: Platform, environment: Environment) -> list[str]:
+    required = platform.plan(environment.project).rules(environment.tier).sandbox_required
+    if not required or platform.sandbox.kind != "none" or platform.settings.production_without_sandbox:
+        return []
+    return [
+        f"there is no sandbox on this host, and {environment.tier} does not run without one "
+        "(install bubblewrap, or set production_without_sandbox: true in config/branchline.yaml)"
+    ]
+
+
+def healthy_source(platform: Platform, source: Environment) -> tuple[Deployment | None, list[str]]:
+    """What the source runs, and what speaks against promoting it."""
+    if source.deployment_id is None:
+        return None, [f"nothing is deployed on {source.path}"]
+    deployment = platform.current(source)
+    if source.status != "active":
+        return deployment, [f"{source.path} is {source.status}"]
+    bad = platform.store.artifacts.why_bad(source, deployment.digest)
+    return deployment, [f"{source.path} is not healthy: {bad}"] if bad else []

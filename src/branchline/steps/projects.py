@@ -1,0 +1,128 @@
+"""Making a project, and saying what its environments run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from branchline.domain.environment import Environment, Project, short_digest
+from branchline.domain.names import check_project, environment_id
+from branchline.domain.plan import TIERS
+from branchline.errors import BadInput
+from branchline.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    project: Project
+    repository: Path
+    branches: Sequence[str]
+    left_out: Sequence[str]
+    """Branches of the source whose names no environment could have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployment that can be rolled back to."""
+
+    id: str
+    kind: str
+    artifact: str
+    commit: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentStatus:
+    """One environment, for people and machines. Digests and commits are shortened to twelve digits."""
+
+    environment: str
+    branch: str
+    tier: str
+    status: str
+    held: bool
+    commit: str | None
+    artifact: str | None
+    deployment: str | None
+    deployed_at: datetime | None
+    data: str | None
+    last_activity: str | None
+    current: Path
+    deployments: Sequence[Deployed]
+
+
+def init_project(platform: Platform, name: str, plan_name: str, source: str | None) -> Made:
+    """Its bare repository, filled from `source`, and an environment for each branch that its plan names.
+
+    Raises BadInput when there is such a project or plan, or nothing to read at the source; nothing is left then.
+    """
+    check_project(name)
+    existing = {project.name for project in platform.store.environments.projects()}
+    if name in existing:
+        raise BadInput(330, f"There is a project {name!r} already.", f"branchline status {name}")
+    plan = platform.plan(Project(0, name, plan_name))
+    repository = platform.layout.repository(name)
+    left_out = platform.create_repository(name, source)
+    branches = sorted(platform.repository(name).branches())
+    now = platform.clock()
+    project = platform.store.environments.add_project(name, plan_name, now)
+    for tier in TIERS:
+        branch = plan.tiers[tier].branch if tier in plan.tiers else None
+        if branch is not None:
+            platform.store.environments.add(project, environment_id(branch), branch, tier, "inactive", now)
+    platform.guard_pushes(project)
+    return Made(project, repository, branches, left_out)
+
+
+def status_of(platform: Platform, what: str | None) -> Sequence[EnvironmentStatus]:
+    """All environments, a project's, or one (`project/environment`). Raises BadInput."""
+    environments = platform.store.environments
+    if what is None:
+        found = [each for project in environments.projects() for each in environments.of(project)]
+    elif "/" in what:
+        project, _, name = what.partition("/")
+        found = [environments.get(project, name)]
+    else:
+        found = list(environments.of(environments.project(what)))
+    return [_status(platform, each) for each in found]
+
+
+def _status(platform: Platform, environment: Environment) -> EnvironmentStatus:
+    store = platform.store
+    running = store.deployments.get(environment.deployment_id) if environment.deployment_id else None
+    recent = store.activities.recent(environment.project.name, environment.name, 1)
+    keep = platform.plan(environment.project).kept_deployments
+    return EnvironmentStatus(
+        environment=environment.path,
+        branch=environment.branch,
+        tier=environment.tier,
+        status=environment.status,
+        held=environment.hold_activity_id is not None,
+        commit=running.commit[:12] if running else None,
+        artifact=short_digest(running.digest) if running else None,
+        deployment=running.id if running else None,
+        deployed_at=running.deployed_at if running else None,
+        data=_data_in_words(platform, running.data.values()) if running else None,
+        last_activity=f"{recent[0].kind}: {recent[0].outcome}" if recent else None,
+        current=platform.layout.current(environment),
+        deployments=[
+            Deployed(
+                each.id,
+                each.kind,
+                short_digest(each.digest),
+                each.commit[:12],
+                each.deployed_at or each.created_at,
+            )
+            for each in store.deployments.of(environment)[:keep]
+        ],
+    )
+
+
+def _data_in_words(platform: Platform, versions: Iterable[str]) -> str | None:
+    found = [platform.store.deployments.version(each) for each in versions]
+    if not found:
+        return None
+    newest = max(found, key=lambda version: version.created_at)
+    return f"{newest.contents}, {newest.made_by}"

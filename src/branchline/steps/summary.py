@@ -1,0 +1,88 @@
+"""What an operation did, in a few words and in whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from branchline.domain.environment import short_digest
+from branchline.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`before` and `after` are deployments in words; None where there was none or it stayed as it was."""
+
+    activity: str
+    kind: str
+    environment: str
+    sentence: str
+    outcome: str
+    reason: str | None
+    before: str | None
+    after: str | None
+    seconds: float
+    steps: Sequence[dict[str, Any]]
+    warnings: Sequence[str]
+    log: str
+
+
+def summary_of(platform: Platform, activity_id: str) -> Summary:
+    activity = platform.store.activities.get(activity_id)
+    deployment = platform.store.deployments.of_activity(activity.id)
+    before = deployment.previous_id if deployment else None
+    ended = activity.ended_at or platform.clock()
+    return Summary(
+        activity=activity.id,
+        kind=activity.kind,
+        environment=f"{activity.project}/{activity.environment}",
+        sentence=activity.sentence,
+        outcome=activity.outcome,
+        reason=activity.reason,
+        before=_in_words(platform, before),
+        after=_in_words(platform, deployment.id if deployment else None),
+        seconds=round((ended - activity.created_at).total_seconds(), 2),
+        steps=[
+            {
+                "name": step.name,
+                "state": step.state,
+                "detail": step.detail,
+                "seconds": round(((step.ended_at or ended) - step.started_at).total_seconds(), 2),
+            }
+            for step in activity.steps
+        ],
+        warnings=activity.warnings,
+        log=str(platform.layout.log(activity.id)),
+    )
+
+
+def as_markdown(summary: Summary) -> str:
+    """For the Prefect UI."""
+    lines = [f"# {summary.sentence}: {summary.outcome}", ""]
+    if summary.reason:
+        lines += [summary.reason, ""]
+    lines += [
+        "| | |",
+        "|---|---|",
+        f"| before | {summary.before or '-'} |",
+        f"| after | {summary.after or '-'} |",
+        f"| took | {summary.seconds} s |",
+        f"| activity | `{summary.activity}` (branchline activity show {summary.activity}) |",
+        "",
+        "| step | | seconds | |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {step['name']} | {step['state']} | {step['seconds']} | {step['detail']} |"
+        for step in summary.steps
+    ]
+    lines += [f"- warning: {warning}" for warning in summary.warnings]
+    return "\n".join(lines) + "\n"
+
+
+def _in_words(platform: Platform, deployment_id: str | None) -> str | None:
+    if deployment_id is None:
+        return None
+    deployment = platform.store.deployments.get(deployment_id)
+    return f"artifact {short_digest(deployment.digest)} of commit {deployment.commit[:12]} ({deployment.id})"

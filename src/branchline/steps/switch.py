@@ -1,0 +1,83 @@
+"""The commit point, and what is finished after it: there is no undo any more, only warnings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from branchline.domain.environment import Environment, may_hold, short_digest
+from branchline.domain.retention import releases_to_remove, versions_to_remove
+from branchline.errors import BranchlineError, Failed, Refused
+from branchline.operation import Operation
+from branchline.platform import Platform, Work
+from branchline.steps.agree import agree
+from branchline.steps.data import remove_version
+from branchline.steps.told import box
+
+
+def switch(work: Work, deployment_id: str) -> None:
+    """One compare-and-swap puts the candidate's code and data in front, together.
+
+    Raises Refused when raw production data would enter another tier, whatever way it came.
+    """
+    platform, environment = work.platform, work.environment
+    deployment = work.deployment(deployment_id)
+    for slot, version_id in deployment.data.items():
+        if not may_hold(environment.tier, platform.store.deployments.version(version_id).contents):
+            raise Refused(
+                205,
+                f"Raw production data would enter {environment.path} ({slot}).",
+                f"branchline sync {environment.path}",
+            )
+    keep = timedelta(seconds=platform.plan(environment.project).data_retention)
+    platform.store.deployments.commit(work.grip, environment, deployment_id, platform.clock(), backup=keep)
+    work.run.detail = f"{environment.path} runs {short_digest(deployment.digest)} of {deployment.commit[:12]}"
+
+
+def finish(platform: Platform, operation: Operation) -> None:
+    """Makes the host agree with the row, moves the branch, releases the hold, runs post_deploy, prunes.
+
+    Everything here is done again without harm: it is what recovery does after a crash behind the switch.
+    """
+    activity = platform.store.activities.get(operation.id)
+    environment = platform.store.environments.get(activity.project, activity.environment)
+    platform.store.environments.release_hold(operation.grip, environment.path)
+    agree(platform, environment)
+    deployment = platform.store.deployments.of_activity(operation.id)
+    if deployment is None:
+        return
+    if deployment.advance_branch:
+        try:
+            platform.repository(environment.project.name).advance(environment.branch, deployment.commit)
+        except (Refused, Failed) as error:
+            operation.warn(
+                f"branch {environment.branch} was not moved to {deployment.commit[:12]}: {error.message}"
+            )
+    app = platform.app(environment.project, deployment.commit)
+    if app.hooks.post_deploy:
+        operation.making("processes", operation.id)
+        try:
+            platform.sandbox.run(
+                app.hooks.post_deploy,
+                box(platform, environment, deployment, operation.id),
+                timeout=platform.settings.hook_timeout,
+                output=operation.output,
+            )
+        except BranchlineError as error:
+            operation.warn(f"post_deploy: {error.message}")
+    prune(platform, operation, environment)
+
+
+def prune(platform: Platform, operation: Operation, environment: Environment) -> None:
+    """Removes the data versions and release directories that no kept deployment or backup refers to."""
+    store, now = platform.store, platform.clock()
+    keep = platform.plan(environment.project).kept_deployments
+    deployments = store.deployments.of(environment)
+    own = store.environments.by_id(environment.id)
+    backed_up = store.deployments.backed_up(environment, now)
+    for version in versions_to_remove(
+        store.deployments.versions(environment), deployments, own.deployment_id, backed_up, keep
+    ):
+        remove_version(platform, version)
+        store.deployments.forget_version(operation.grip, version.id, now)
+    for deployment in releases_to_remove(deployments, own.deployment_id, keep):
+        platform.remove_directory(platform.layout.release(environment, deployment.id))

@@ -1,0 +1,84 @@
+"""The only place that chooses an adapter."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from branchline.adapters.artifact_store import FileArtifactStore
+from branchline.adapters.databases.sqlite import SqliteDatabase
+from branchline.adapters.git import GitRepository
+from branchline.adapters.leftovers import remove_tree
+from branchline.adapters.processes import LocalProcesses
+from branchline.adapters.release_trees import ReleaseTrees
+from branchline.adapters.sandbox import detect
+from branchline.config import Settings, read_plans, read_settings
+from branchline.domain.environment import Environment
+from branchline.layout import Layout
+from branchline.operation import Operations, Remover
+from branchline.platform import Platform
+from branchline.ports import Database
+from branchline.state.store import open_store
+from branchline.steps.switch import finish
+from branchline.steps.undo import Undo
+
+CHECKOUT = Path(__file__).parents[2]
+"""Branchline is installed as a checkout: flows/, tasks/ and config/ lie beside src/."""
+
+
+def config_directory() -> Path:
+    """BRANCHLINE_CONFIG, or config/ of the checkout."""
+    return Path(os.environ.get("BRANCHLINE_CONFIG") or CHECKOUT / "config")
+
+
+def open_platform() -> Platform:
+    """The platform of this process, as config/ and the environment say. Raises BadInput for a broken config."""
+    settings = read_settings(config_directory() / "branchline.yaml")
+    return _platform(settings, config_directory() / "plans.yaml")
+
+
+@cache
+def _platform(settings: Settings, plans: Path) -> Platform:
+    layout = Layout(settings.home)
+    store = open_store(settings.state_url or f"sqlite:///{layout.state}", layout.key)
+    artifacts = FileArtifactStore(settings.artifacts_url or str(layout.artifacts))
+    sandbox = detect(settings.sandbox, system=settings.system_directories)
+    removers: dict[str, Remover] = {}
+    operations = Operations(
+        store=store,
+        processes=LocalProcesses(),
+        removers=removers,
+        finish=lambda operation: finish(platform, operation),
+        abandon=sandbox.kill_tagged,
+        log_of=layout.log,
+        clock=_now,
+        lease_seconds=settings.lease_duration,
+        heartbeat_seconds=settings.heartbeat,
+        log_limit=settings.log_limit,
+    )
+    platform = Platform(
+        settings=settings,
+        plans=read_plans(plans),
+        layout=layout,
+        store=store,
+        artifacts=artifacts,
+        trees=ReleaseTrees(layout.trees, artifacts),
+        sandbox=sandbox,
+        operations=operations,
+        repository=lambda project: GitRepository(layout.repository(project)),
+        database=lambda environment, service: _database(layout, environment, service),
+        remove_directory=remove_tree,
+        clock=_now,
+    )
+    removers.update(Undo(platform).removers())
+    return platform
+
+
+def _database(layout: Layout, environment: Environment, service: str) -> Database:
+    return SqliteDatabase(layout.data(environment, f"database:{service}"))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,71 @@
+"""A step as a Prefect task: in the journal, in the run's log, and never retried or cached by Prefect.
+
+Outside a flow run the task's function is called as it is: `branchline` without a Prefect server, and the
+tests of what operations do, need no server for that (docs/decisions/0003).
+"""
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
+
+from branchline.operation import progress
+from branchline.platform import Work
+from branchline.wiring import open_platform
+
+Result = TypeVar("Result")
+
+
+def journaled(name: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """The function gets a Work where its callers give the operation's id."""
+
+    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
+        @functools.wraps(function)
+        def in_the_journal(op: str, *args: Any, **kwargs: Any) -> Result:
+            platform = open_platform()
+            operation = platform.operations.live(op)
+            with operation.step(name) as run:
+                return function(Work(platform, operation, run), *args, **kwargs)
+
+        @functools.wraps(function)
+        def logged(op: str, *args: Any, **kwargs: Any) -> Result:
+            with _into_the_run_log():
+                return in_the_journal(op, *args, **kwargs)
+
+        as_task = task(logged, name=name, task_run_name=name, cache_policy=NO_CACHE, retries=0)
+
+        @functools.wraps(function)
+        def call(op: str, *args: Any, **kwargs: Any) -> Result:
+            run_it = as_task if FlowRunContext.get() else in_the_journal
+            return run_it(op, *args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+class _RunLog(logging.Handler):
+    """Lines of output and warnings, as they come, to the log of the Prefect run."""
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "event", "") in ("line", "warning"):
+            self._logger.log(record.levelno, "%s", record.getMessage())
+
+
+@contextmanager
+def _into_the_run_log() -> Iterator[None]:
+    handler = _RunLog(get_run_logger())
+    progress.addHandler(handler)
+    try:
+        yield
+    finally:
+        progress.removeHandler(handler)

@@ -1,0 +1,95 @@
+"""The frame of a flow: leases, journal and end, around the steps."""
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.runtime import flow_run
+
+from branchline.domain.activity import Want
+from branchline.operation import Request
+from branchline.steps.preflight import ensure_environment
+from branchline.steps.promote import TargetTier, promotion_pair
+from branchline.wiring import open_platform
+
+WAIT_SECONDS = 3600.0
+
+
+@contextmanager
+def operation(
+    kind: str,
+    environment: str,
+    *,
+    sentence: str,
+    reads: str | None = None,
+    wait: bool = False,
+    **parameters: Any,
+) -> Iterator[str]:
+    """The id of an operation that changes `environment` (project/name) and reads another undisturbed.
+
+    Raises Unavailable when somebody else is at one of them (after an hour, with `wait`).
+    """
+    project, _, name = environment.partition("/")
+    wants = [Want(f"environment:{environment}")]
+    if reads:
+        wants.append(Want(f"environment:{reads}", exclusive=False))
+    request = Request(
+        kind=kind,
+        project=project,
+        environment=name,
+        wants=wants,
+        sentence=sentence,
+        parameters={key: value for key, value in parameters.items() if value not in (None, False)},
+        actor=_actor(),
+        flow_run_id=_flow_run_id(),
+        wait_seconds=WAIT_SECONDS if wait else 0.0,
+    )
+    with open_platform().operations.run(request) as live:
+        yield live.id
+
+
+def skipped(op: str) -> bool:
+    """Whether preflight found that there is nothing to do."""
+    return open_platform().operations.live(op).skipped is not None
+
+
+@contextmanager
+def building(project: str, ref: str) -> Iterator[tuple[str, str]]:
+    """The id of an operation that only builds, and the commit it builds. Raises BadInput."""
+    platform = open_platform()
+    found = platform.store.environments.project(project)
+    commit = platform.repository(found.name).resolve(ref)
+    request = Request(
+        kind="build",
+        project=project,
+        environment="",
+        wants=[Want(f"builds:{project}", exclusive=False)],
+        sentence=f"build {ref} of {project}",
+        parameters={"ref": ref},
+        actor=_actor(),
+        flow_run_id=_flow_run_id(),
+    )
+    with platform.operations.run(request) as live:
+        yield live.id, commit.id
+
+
+def deployed_environment(path: str) -> str:
+    """`project/environment` of a name or branch; the environment is made when only its branch is there."""
+    project, _, name = path.partition("/")
+    return ensure_environment(open_platform(), project, name).path
+
+
+def promotion(project: str, target: TargetTier, source: str | None) -> tuple[str, str]:
+    """Source and target of a promotion, as `project/environment`."""
+    pair = promotion_pair(open_platform(), project, target, source)
+    return pair[0].path, pair[1].path
+
+
+def _actor() -> str:
+    return os.environ.get("BRANCHLINE_ACTOR") or getpass.getuser()
+
+
+def _flow_run_id() -> str | None:
+    return str(flow_run.id) if flow_run.id else None

@@ -1,0 +1,10 @@
+"""Promotion."""
+
+from branchline.platform import Work
+from branchline.steps import promote
+from tasks.journaled import journaled
+
+
+@journaled("preflight")
+def preflight_promotion(work: Work, source: str, *, force: bool, retry_bad: str | None) -> promote.Promoted:
+    return promote.preflight_promotion(work, source, force=force, retry_bad=retry_bad)

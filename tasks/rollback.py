@@ -1,0 +1,10 @@
+"""Going back."""
+
+from branchline.platform import Work
+from branchline.steps import rollback
+from tasks.journaled import journaled
+
+
+@journaled("preflight")
+def preflight_rollback(work: Work, to: str | None, *, discard_writes: bool) -> rollback.Return:
+    return rollback.preflight_rollback(work, to, discard_writes=discard_writes)
