@@ -58,7 +58,7 @@ class Workshop:
 
     def push(self, *what: str, **environment: str) -> Pushed:
         done = self.run("push", "origin", *what, **environment)
-        return Pushed(done.returncode == 0, done.stderr.decode())
+        return Pushed(done.returncode == 0, done.stderr.decode(errors="replace"))
 
     def commit(self, files: dict[str, str | bytes], subject: str = "change") -> str:
         """Commits files in the checkout (not pushed); gives the commit's id."""
