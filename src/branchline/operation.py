@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from branchline.domain.activity import Activity, Grip, Holder, Lease, NewActivity, Result, Want
-from branchline.errors import BranchlineError, Failed, Refused, Unavailable
+from branchline.errors import BranchlineError, Refused, Unavailable
 from branchline.redaction import Redactor
 from branchline.state.leases import LostLease
 from branchline.state.store import Store
@@ -100,7 +100,7 @@ class Operation:
             raise
         except BaseException as error:
             reason = self.redactor.clean(_reason(error))
-            self.output(f"{name} failed: {reason}")
+            self._write(f"{name} failed: {reason}")
             store.activities.end_step(self.grip, seq, "failed", reason, clock())
             progress.info(
                 name,
@@ -134,6 +134,10 @@ class Operation:
     def output(self, line: str) -> None:
         """One line of a hook's or check's output: to the activity's log, and to whoever watches."""
         line = self.redactor.clean(line)
+        self._write(line)
+        progress.info(line, extra={"event": "line", "step": ""})
+
+    def _write(self, line: str) -> None:
         limit = self._operations.log_limit
         if self._written <= limit:
             self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +146,6 @@ class Operation:
                     line + "\n" if self._written + len(line) <= limit else f"(log full: {limit} bytes)\n"
                 )
         self._written += len(line) + 1
-        progress.info(line, extra={"event": "line", "step": ""})
 
     @contextmanager
     def also(self, want: Want, wait_seconds: float) -> Iterator[None]:
@@ -380,16 +383,7 @@ def _outcome(
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, BranchlineError):
-        return str(error)
+        return f"{error.message} [B{error.number}]"
     if not isinstance(error, Exception):
         return f"cancelled ({type(error).__name__})"
     return f"{type(error).__name__}: {error}"
-
-
-def unexpected(error: Exception) -> Failed:
-    """An error of no kind that Branchline knows, in its words."""
-    return Failed(
-        399,
-        f"Something unforeseen: {type(error).__name__}: {error}.",
-        "report it with branchline activity log",
-    )

@@ -58,7 +58,7 @@ class Platform:
             raise Refused(
                 341,
                 f"Nothing is deployed on {environment.path}.",
-                f"branchline deploy {environment.project.name} {environment.name}",
+                f"branchline deploy {environment.path}",
             )
         return self.store.deployments.get(environment.deployment_id)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from branchline.adapters.artifact_store import FileArtifactStore
 from branchline.adapters.databases.sqlite import SqliteDatabase
-from branchline.adapters.git import GitRepository
+from branchline.adapters.git import GitRepository, create_bare
 from branchline.adapters.leftovers import remove_tree
 from branchline.adapters.processes import LocalProcesses
 from branchline.adapters.release_trees import ReleaseTrees
@@ -69,6 +69,8 @@ def _platform(settings: Settings, plans: Path) -> Platform:
         operations=operations,
         repository=lambda project: GitRepository(layout.repository(project)),
         database=lambda environment, service: _database(layout, environment, service),
+        create_repository=lambda project, source: create_bare(layout.repository(project), source),
+        guard_pushes=lambda project: None,
         remove_directory=remove_tree,
         clock=_now,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from branchline.cli.terminal import err, escape, out, show_facts, show_json, steps_shown
+from branchline.cli.terminal import err, out, show_facts, show_json, steps_shown
 from branchline.errors import Refused
 from branchline.steps.preview import Preview
 from branchline.steps.summary import Summary

@@ -6,9 +6,10 @@ import getpass
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from branchline.cli.operations import Environment, Json, start
-from branchline.cli.terminal import ago, escape, out, show_json, show_table
+from branchline.cli.terminal import ago, out, show_json, show_table
 from branchline.steps.projects import EnvironmentStatus, init_project, status_of
 from branchline.steps.promote import environment_at
 from branchline.wiring import open_platform

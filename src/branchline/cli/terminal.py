@@ -20,8 +20,16 @@ from rich.table import Table
 from branchline.errors import BranchlineError
 from branchline.operation import progress
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+WIDTH_IN_A_FILE = 160
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH_IN_A_FILE)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 COLOURS = {
     "success": "green",

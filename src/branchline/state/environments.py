@@ -93,7 +93,7 @@ class Environments:
             raise BadInput(
                 333,
                 f"Project {project_name} has no environment {name!r}; it has: {known}.",
-                f"push a branch of that name, then branchline deploy {project_name} {name}",
+                f"push a branch of that name, then branchline deploy {project_name}/{name}",
             )
         return environment
 

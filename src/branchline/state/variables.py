@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select
 
 from branchline.domain.environment import Environment, Project
 from branchline.domain.variable import Variable
@@ -24,7 +24,7 @@ class Variables:
         """Makes or replaces it, for one environment or for all of the project's."""
         value = self._cipher().encrypt(variable.value.encode())
         with self._database.write() as session:
-            session.execute(delete(tables.Variable).where(*_named(project, environment, variable.name)))
+            session.execute(delete(tables.Variable).where(_named(project, environment, variable.name)))
             session.add(
                 tables.Variable(
                     project_id=project.id,
@@ -41,7 +41,7 @@ class Variables:
         """Raises BadInput when there is none of that name."""
         with self._database.write() as session:
             found = session.scalars(
-                select(tables.Variable).where(*_named(project, environment, name))
+                select(tables.Variable).where(_named(project, environment, name))
             ).one_or_none()
             if found is None:
                 raise BadInput(
@@ -52,9 +52,10 @@ class Variables:
     def of(self, project: Project, environment: Environment | None = None) -> Sequence[Variable]:
         """The project's; with an environment, what it inherits and its own, which win. Sorted by name."""
         query = select(tables.Variable).where(tables.Variable.project_id == project.id)
-        levels = tables.Variable.environment_id.is_(None)
-        if environment is not None:
-            levels |= tables.Variable.environment_id == environment.id
+        levels = or_(
+            tables.Variable.environment_id.is_(None),
+            tables.Variable.environment_id == (environment.id if environment else None),
+        )
         with self._database.read() as session:
             rows = session.scalars(
                 query.where(levels).order_by(tables.Variable.environment_id.nulls_first())
@@ -92,9 +93,9 @@ class Variables:
             ) from None
 
 
-def _named(project: Project, environment: Environment | None, name: str) -> tuple[bool, ...]:
-    return (
-        tables.Variable.project_id == project.id,  # type: ignore[return-value]
+def _named(project: Project, environment: Environment | None, name: str) -> ColumnElement[bool]:
+    return and_(
+        tables.Variable.project_id == project.id,
         tables.Variable.environment_id.is_not_distinct_from(environment.id if environment else None),
         tables.Variable.name == name,
     )

@@ -13,7 +13,8 @@ from branchline.platform import Work
 from branchline.ports import Box
 from branchline.steps.told import box
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = (0.05, 0.1, 0.2, 0.4, 1.0)
+"""How long to wait before asking again: often while it starts, seldom when it is broken."""
 REQUEST_SECONDS = 5.0
 
 
@@ -55,6 +56,7 @@ def _prove(work: Work, deployment: Deployment, checks: Checks, start: str) -> No
 def _until_healthy(work: Work, checks: Checks, seen: Box, port: int | None) -> None:
     deadline = time.monotonic() + checks.timeout
     healthy_since: float | None = None
+    asked = 0
     while True:
         problem = _problem(work, checks, seen, port)
         now = time.monotonic()
@@ -67,11 +69,12 @@ def _until_healthy(work: Work, checks: Checks, seen: Box, port: int | None) -> N
         if now >= deadline:
             raise Failed(
                 470,
-                f"The candidate was not healthy for {checks.healthy_for:g} s within {checks.timeout:g} s: "
-                f"{problem or 'its checks did not stay healthy'}.",
+                f"The candidate was not healthy within {checks.timeout:g} s: "
+                f"{problem or f'its checks did not stay healthy for {checks.healthy_for:g} s'}.",
                 f"branchline activity log {work.operation.id}",
             )
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS[min(asked, len(POLL_SECONDS) - 1)])
+        asked += 1
 
 
 def _problem(work: Work, checks: Checks, seen: Box, port: int | None) -> str | None:

@@ -57,7 +57,9 @@ def run_deploy_hook(work: Work, deployment_id: str) -> None:
     for slot, version in deployment.data.items():
         if slot.startswith("database:"):
             database = platform.database(environment, slot.partition(":")[2])
-            platform.store.deployments.set_fingerprint(work.grip, version, database.fingerprint(version))
+            with database.snapshot(version) as snapshot:
+                fingerprint = snapshot.schema().fingerprint
+            platform.store.deployments.set_fingerprint(work.grip, version, fingerprint)
 
 
 def slots(app: App) -> Iterable[str]:

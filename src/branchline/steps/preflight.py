@@ -75,7 +75,8 @@ def preflight_deploy(work: Work, ref: str | None, *, force: bool, retry_bad: str
 
 def deployable_commit(platform: Platform, environment: Environment, ref: str | None) -> Commit:
     """The commit that a deploy of the ref means; without a ref, the tip of the branch, or what runs
-    where only promotion changes the code. Raises BadInput or Refused."""
+    where only promotion changes the code. Raises BadInput or Refused.
+    """
     repository = platform.repository(environment.project.name)
     plan = platform.plan(environment.project)
     if ref is not None:
@@ -183,8 +184,10 @@ def _unconfined(platform: Platform, environment: Environment) -> list[str]:
     if not required or platform.sandbox.kind != "none" or platform.settings.production_without_sandbox:
         return []
     return [
-        f"there is no sandbox on this host, and {environment.tier} does not run without one "
-        "(install bubblewrap, or set production_without_sandbox: true in config/branchline.yaml)"
+        (
+            f"there is no sandbox on this host, and {environment.tier} does not run without one "
+            "(install bubblewrap, or set production_without_sandbox: true in config/branchline.yaml)"
+        )
     ]
 
 
