@@ -211,7 +211,6 @@ def test_variables_of_the_pusher_do_not_reach_the_guard(shop: Workshop, tmp_path
     pushed = shop.push(
         "HEAD:refs/heads/staging",
         PYTHONPATH=str(tmp_path),
-        GIT_QUARANTINE_PATH=str(tmp_path),
         GIT_CONFIG_COUNT="1",
         GIT_CONFIG_KEY_0="core.hooksPath",
         GIT_CONFIG_VALUE_0="/dev/null",

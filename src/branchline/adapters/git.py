@@ -264,7 +264,7 @@ def _told(commit: git.objects.Commit) -> Commit:
 
 
 def _not_moved(branch: str, error: str) -> Refused | Unavailable:
-    if "cannot create" in error or "exists;" in error:
+    if "; cannot create" in error:
         return BadInput(
             165,
             f"{branch} cannot be made: Git keeps no branch whose name is the start of another one's, as a folder.",
