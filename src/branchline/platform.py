@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from branchline.adapters.push_guard import ProtectedBranch
 from branchline.config import Settings, plan_named, read_app
 from branchline.domain.activity import Activity, Grip
 from branchline.domain.app import App
@@ -37,7 +38,7 @@ class Platform:
     """The versions of one database service of an environment, by the service's name."""
     create_repository: Callable[[str, str | None], Sequence[str]]
     """A project's, empty or from a URL or path; gives the branches that were left out because of their names."""
-    guard_pushes: Callable[[Project], None]
+    guard_pushes: Callable[[str, Sequence[ProtectedBranch]], None]
     """Installs, or brings up to date, what refuses pushes to branches that only promotion moves."""
     remove_directory: Callable[[Path], None]
     """With all in it, read-only or not; content when it is gone."""

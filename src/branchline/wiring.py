@@ -12,6 +12,7 @@ from branchline.adapters.databases.sqlite import SqliteDatabase
 from branchline.adapters.git import GitRepository, create_bare
 from branchline.adapters.leftovers import remove_tree
 from branchline.adapters.processes import LocalProcesses
+from branchline.adapters.push_guard import install
 from branchline.adapters.release_trees import ReleaseTrees
 from branchline.adapters.sandbox import detect
 from branchline.config import Settings, read_plans, read_settings
@@ -70,7 +71,7 @@ def _platform(settings: Settings, plans: Path) -> Platform:
         repository=lambda project: GitRepository(layout.repository(project)),
         database=lambda environment, service: _database(layout, environment, service),
         create_repository=lambda project, source: create_bare(layout.repository(project), source),
-        guard_pushes=lambda project: None,
+        guard_pushes=lambda project, protected: install(layout.repository(project), protected),
         remove_directory=remove_tree,
         clock=_now,
     )

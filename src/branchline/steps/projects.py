@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from branchline.adapters.push_guard import ProtectedBranch
 from branchline.domain.environment import Environment, Project, short_digest
 from branchline.domain.names import check_project, environment_id
 from branchline.domain.plan import TIERS
@@ -72,8 +73,25 @@ def init_project(platform: Platform, name: str, plan_name: str, source: str | No
         branch = plan.tiers[tier].branch if tier in plan.tiers else None
         if branch is not None:
             platform.store.environments.add(project, environment_id(branch), branch, tier, "inactive", now)
-    platform.guard_pushes(project)
+    guard_pushes(platform, project)
     return Made(project, repository, branches, left_out)
+
+
+def guard_pushes(platform: Platform, project: Project) -> None:
+    """Branches that only promotion moves are closed to pushes; until its first deployment one may be made by a push."""
+    plan = platform.plan(project)
+    platform.guard_pushes(
+        project.name,
+        [
+            ProtectedBranch(
+                environment.branch,
+                f"branchline promote {environment.tier} {project.name}",
+                may_be_created=environment.deployment_id is None,
+            )
+            for environment in platform.store.environments.of(project)
+            if not plan.rules(environment.tier).direct_push
+        ],
+    )
 
 
 def status_of(platform: Platform, what: str | None) -> Sequence[EnvironmentStatus]:

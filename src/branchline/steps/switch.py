@@ -11,6 +11,7 @@ from branchline.operation import Operation
 from branchline.platform import Platform, Work
 from branchline.steps.agree import agree
 from branchline.steps.data import remove_version
+from branchline.steps.projects import guard_pushes
 from branchline.steps.told import box
 
 
@@ -52,6 +53,7 @@ def finish(platform: Platform, operation: Operation) -> None:
             operation.warn(
                 f"branch {environment.branch} was not moved to {deployment.commit[:12]}: {error.message}"
             )
+    guard_pushes(platform, environment.project)
     app = platform.app(environment.project, deployment.commit)
     if app.hooks.post_deploy:
         operation.making("processes", operation.id)
