@@ -311,12 +311,15 @@ def answer(port):
 def test_a_server_is_ended_when_its_context_fails(sandbox, box, napping):
     begun = threading.Event()
 
-    class Unhealthy(Exception):
+    class UnhealthyError(Exception):
         pass
 
-    with pytest.raises(Unhealthy), sandbox.serve(f"echo up; {napping}", box, output=lambda _: begun.set()):
+    with (  # noqa: PT012 - the context is what raises
+        pytest.raises(UnhealthyError),
+        sandbox.serve(f"echo up; {napping}", box, output=lambda _: begun.set()),
+    ):
         assert begun.wait(TIMEOUT)
-        raise Unhealthy
+        raise UnhealthyError
     assert not processes_with(napping)
 
 
@@ -336,7 +339,7 @@ def test_a_mount_outside_the_tree_is_refused(sandbox, box, tmp_path, place):
     assert caught.value.number == 402
 
 
-@pytest.mark.parametrize("make", [lambda path: None, Path.touch, lambda path: path.symlink_to("/etc")])
+@pytest.mark.parametrize("make", [lambda _: None, Path.touch, lambda path: path.symlink_to("/etc")])
 def test_a_tree_without_the_directory_of_a_mount_is_refused(sandbox, box, tmp_path, make):
     make(box.tree / "var")
     with pytest.raises(BadInput, match="no directory var") as caught:

@@ -6,7 +6,8 @@ the writer would have written, byte for byte: so no owner, setuid bit, device, h
 The digest is over the tar, not over its compressed form.
 """
 
-# ruff: noqa: PTH - names are bytes of any kind, which pathlib does not take
+# names are bytes of any kind, which pathlib does not take
+# ruff: noqa: PTH101, PTH102, PTH115, PTH118, PTH123, PTH211
 
 from __future__ import annotations
 

@@ -31,9 +31,12 @@ def _steps_inside(path: bytes, target: bytes, links: Mapping[bytes, bytes]) -> i
     ahead = [target]
     hops = steps = 0
     while ahead:
-        first, _, rest = ahead.pop().partition(b"/")
+        way = ahead.pop()
+        if way.startswith(b"/"):
+            return None
+        first, _, rest = way.partition(b"/")
         steps += 1
-        if rest:
+        if rest := rest.lstrip(b"/"):
             ahead.append(rest)
         if first == b"..":
             if not here:
@@ -48,6 +51,4 @@ def _steps_inside(path: bytes, target: bytes, links: Mapping[bytes, bytes]) -> i
                     break
                 here.pop()
                 ahead.append(onward)
-                if onward.startswith(b"/"):
-                    return None
     return steps

@@ -148,6 +148,10 @@ class BoxedProcess:
             self._lines.finish()
         return self._exit_code()
 
+    def has_ended(self) -> bool:
+        """Whether it has ended by now."""
+        return wait_ended(self._pidfd, 0)
+
     def kill(self) -> None:
         """Ends it and all that it started."""
         end_marked(f"{RUN}={self._run}".encode())

@@ -188,11 +188,11 @@ class Bubblewrap(_Running):
         yield from ("--die-with-parent", "--new-session", "--cap-drop", "ALL")
         yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
         yield from _system_directories()
-        for directory in self._system:
-            yield from ("--ro-bind", str(directory), str(directory))
         yield from ("--proc", "/proc", "--remount-ro", "/proc")
         yield from ("--dev", "/dev", *scratch, "/dev/shm", "--remount-ro", "/dev")  # noqa: S108
         yield from ("--perms", "1777", *scratch, "/tmp", "--perms", "0700", *scratch, _HOME)  # noqa: S108
+        for directory in self._system:
+            yield from ("--ro-bind", str(directory), str(directory))
         yield from ("--bind" if box.tree_writable else "--ro-bind", str(box.tree.resolve()), _APP)
         for place, source in mounts.items():
             yield from ("--bind", str(source), f"{_APP}/{place}")
@@ -277,7 +277,7 @@ class _Attendant(threading.Thread):
                 self._error = error
 
     def stop(self) -> None:
-        self._stopping = True
+        self._stopping = not self._process.has_ended()
         self._process.kill()
         self.join()
 

@@ -151,10 +151,10 @@ def _mode(member: Member) -> int:
     return 0o755 if member.executable or member.kind is Kind.DIRECTORY else 0o644
 
 
-def _block(name: bytes, mode: int, size: int, letter: bytes, target: bytes) -> bytes:
+def _block(name: bytes, mode: int, size: int, letter: bytes, target: bytes, time: int = TIME) -> bytes:
     fields = [
-        *(name, b"%07o\0" % mode, _ZERO, _ZERO, b"%011o\0" % size, b"%011o\0" % TIME),
-        *(b" " * 8, letter, target, b"ustar\x0000", b"", b"", _ZERO, _ZERO, b""),
+        *(name, b"%07o\0" % mode, _ZERO, _ZERO, b"%011o\0" % size, b"%011o\0" % time),
+        *(b" " * 8, letter, target, b"ustar\x0000", b"", b"", b"", b"", b""),
     ]
     fields[6] = b"%06o\0 " % sum(_HEADER.pack(*fields))
     return _HEADER.pack(*fields)
@@ -166,7 +166,7 @@ def _pax(records: dict[bytes, bytes]) -> bytes:
     except UnicodeDecodeError:
         records = {b"hdrcharset": b"BINARY", **records}
     body = b"".join(_record(key, value) for key, value in records.items())
-    return _block(b"././@PaxHeader", 0o644, len(body), b"x", b"") + body + padding(len(body))
+    return _block(b"././@PaxHeader", 0, len(body), b"x", b"", time=0) + body + padding(len(body))
 
 
 def _record(key: bytes, value: bytes) -> bytes:
