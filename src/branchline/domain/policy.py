@@ -1,0 +1,206 @@
+"""The sanitizing policy: what happens to each column of each table and to each path of each mount.
+
+`parse` checks the shape of a `.branchline/sanitize.yaml` that was read into plain values; which masks exist and
+whether the policy fits a live schema is `branchline.sanitize`'s business. Anything unlisted stops a sync.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Literal
+
+Address = tuple[str, ...]
+"""Where a key stands in the file: ("tables", "orders", "columns")."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyProblem:
+    """One thing that is wrong with a policy; `yaml` is what to put there instead."""
+
+    where: str
+    what: str
+    yaml: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}"
+        return f"{text}\n{self.yaml.rstrip()}" if self.yaml else text
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRule:
+    """One column: which mask, its parameters, and why (for those that pass values on)."""
+
+    mask: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRows:
+    """Rows that pass unmasked: the team's own accounts."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableRule:
+    """One table. `action`: copy its rows by `columns`; truncate: none of its rows; rebuild: made again from its content table."""
+
+    action: Literal["copy", "truncate", "rebuild"] = "copy"
+    columns: Mapping[str, ColumnRule] = field(default_factory=dict)
+    where: str = ""
+    keep_rows: KeepRows | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRule:
+    """Files of a mount by glob: `**` any folders, `*` within a name. A placeholder gets a new name unless `rename` is false."""
+
+    glob: str
+    action: Literal["copy", "skip", "placeholder"]
+    rename: bool
+
+    def matches(self, path: str) -> bool:
+        """Whether a relative path with `/` is meant."""
+        return _compiled(self.glob).fullmatch(path) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What `.branchline/sanitize.yaml` says."""
+
+    locale: str = "en_US"
+    tables: Mapping[str, TableRule] = field(default_factory=dict)
+    files: Mapping[str, tuple[FileRule, ...]] = field(default_factory=dict)
+    disarm: tuple[str, ...] = ()
+    assertions: tuple[str, ...] = ()
+
+
+def parse(document: Any, *, file: str = "sanitize.yaml") -> tuple[Policy, list[PolicyProblem]]:
+    """The policy in a YAML document's values, and everything that is wrong with its shape.
+
+    With problems, what could not be read is left out of the policy: use it for finding more of them only.
+    """
+    return _Reader(file).policy(document)
+
+
+class _Reader:
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[PolicyProblem] = []
+
+    def policy(self, document: Any) -> tuple[Policy, list[PolicyProblem]]:
+        top = self._mapping((), {} if document is None else document, {"locale", "tables", "files", "disarm"})
+        disarm = self._mapping(("disarm",), top.get("disarm", {}), {"sql", "assert"})
+        policy = Policy(
+            locale=self._text(("locale",), top.get("locale", "en_US"), "a Faker locale such as en_US"),
+            tables=self._each(("tables",), top.get("tables", {}), self._table),
+            files=self._each(("files",), top.get("files", {}), self._mount),
+            disarm=self._texts(("disarm", "sql"), disarm.get("sql", [])),
+            assertions=self._texts(("disarm", "assert"), disarm.get("assert", [])),
+        )
+        return policy, self.problems
+
+    def _table(self, at: Address, value: Any) -> TableRule:
+        if value in ("truncate", "rebuild"):
+            return TableRule(action=value)
+        if not isinstance(value, dict):
+            self._say(at, f"is {_named(value)}; allowed: truncate, rebuild, or a mapping with `columns`")
+            return TableRule()
+        body = self._mapping(at, value, {"columns", "where", "keep_rows"})
+        keep = body.get("keep_rows")
+        return TableRule(
+            columns=self._each((*at, "columns"), body.get("columns", {}), self._column),
+            where=self._text((*at, "where"), body.get("where", ""), "an SQL condition"),
+            keep_rows=None if keep is None else self._keep_rows((*at, "keep_rows"), keep),
+        )
+
+    def _keep_rows(self, at: Address, value: Any) -> KeepRows | None:
+        body = self._mapping(at, value, {"where", "reason"})
+        rule = KeepRows(
+            self._text((*at, "where"), body.get("where", ""), "an SQL condition"),
+            self._text((*at, "reason"), body.get("reason", ""), "a sentence"),
+        )
+        missing = [key for key, text in (("where", rule.where), ("reason", rule.reason)) if not text.strip()]
+        if missing:
+            self._say(at, f"rows that pass unmasked need {' and '.join(missing)}")
+            return None
+        return rule
+
+    def _column(self, at: Address, value: Any) -> ColumnRule:
+        if value is None:
+            self._say(at, 'no mask; the mask that empties a column is written "null", in quotes')
+            return ColumnRule("")
+        if isinstance(value, str):
+            return ColumnRule(value)
+        if not isinstance(value, dict) or not isinstance(value.get("mask"), str):
+            self._say(at, f"is {_named(value)}; allowed: a mask's name, or a mapping with `mask`")
+            return ColumnRule("")
+        rest = {str(key): entry for key, entry in value.items() if key not in ("mask", "reason")}
+        reason = self._text((*at, "reason"), value.get("reason", ""), "a sentence")
+        return ColumnRule(value["mask"], MappingProxyType(rest), reason)
+
+    def _mount(self, at: Address, value: Any) -> tuple[FileRule, ...]:
+        return tuple(self._each(at, value, self._file_rule).values())
+
+    def _file_rule(self, at: Address, value: Any) -> FileRule:
+        body = {"action": value} if isinstance(value, str) else self._mapping(at, value, {"action", "rename"})
+        action: Any = body.get("action")
+        rename = body.get("rename", action == "placeholder")
+        if action not in ("copy", "skip", "placeholder"):
+            self._say(at, f"is {_named(action)}; allowed: copy, skip, placeholder")
+            action = "skip"
+        if not isinstance(rename, bool):
+            self._say((*at, "rename"), "is not true or false")
+            rename = True
+        return FileRule(at[-1], action, rename)
+
+    def _each(self, at: Address, value: Any, read: Callable[[Address, Any], Any]) -> Mapping[str, Any]:
+        return {key: read((*at, key), entry) for key, entry in self._entries(at, value)}
+
+    def _entries(self, at: Address, value: Any) -> Iterator[tuple[str, Any]]:
+        if not isinstance(value, dict):
+            self._say(at, f"is {_named(value)}, not a mapping")
+            return
+        for key, entry in value.items():
+            if isinstance(key, str):
+                yield key, entry
+            else:
+                self._say(at, f"the key {key!r} is not text: put it in quotes")
+
+    def _mapping(self, at: Address, value: Any, allowed: set[str]) -> dict[str, Any]:
+        known = dict(self._entries(at, value))
+        for key in known.keys() - allowed:
+            self._say((*at, key), f"is not a key here; allowed: {', '.join(sorted(allowed))}")
+        return {key: entry for key, entry in known.items() if key in allowed}
+
+    def _text(self, at: Address, value: Any, meant: str) -> str:
+        if isinstance(value, str):
+            return value
+        self._say(at, f"is {_named(value)}, not {meant}")
+        return ""
+
+    def _texts(self, at: Address, value: Any) -> tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(entry, str) and entry.strip() for entry in value):
+            return tuple(value)
+        self._say(at, "is not a list of SQL statements")
+        return ()
+
+    def _say(self, at: Address, what: str) -> None:
+        self.problems.append(PolicyProblem(f"{self.file}:{'.'.join(at) or '(top)'}", what))
+
+
+def _named(value: Any) -> str:
+    return f"{value!r}" if isinstance(value, str | int | bool | float | None) else f"a {type(value).__name__}"
+
+
+@lru_cache(maxsize=1024)
+def _compiled(glob: str) -> re.Pattern[str]:
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", glob)
+    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(meaning.get(piece, re.escape(piece)) for piece in pieces), re.DOTALL)

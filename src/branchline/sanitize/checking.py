@@ -1,0 +1,191 @@
+"""A policy against a live schema: everything that has no decision, and every decision that has nothing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from branchline.domain.policy import ColumnRule, Policy, PolicyProblem, TableRule
+from branchline.domain.schema import Column, Schema, Table
+from branchline.errors import Refused
+from branchline.ports import Snapshot
+from branchline.sanitize import pools
+from branchline.sanitize.guessing import column_yaml, table_yaml
+from branchline.sanitize.masks import Mask, catalogue
+
+
+def check(policy: Policy, schema: Schema, *, file: str = "sanitize.yaml") -> list[PolicyProblem]:
+    """All that keeps this policy from being used on this schema; empty when nothing does."""
+    problems = [PolicyProblem(file, text) for text in schema.problems]
+    problems += check_masks(policy, file=file)
+    for name, table in schema.tables.items():
+        rule = policy.tables.get(name)
+        at = f"{file}:tables.{name}"
+        if rule is None:
+            problems.append(
+                PolicyProblem(at, "this table has no decision; add under `tables:`", table_yaml(table))
+            )
+        else:
+            problems += _table(at, table, rule)
+    for name in policy.tables.keys() - schema.tables.keys():
+        problems.append(
+            PolicyProblem(f"{file}:tables.{name}", f"there is no such table{_near(name, schema.tables)}")
+        )
+    if not problems:
+        problems += _references(policy, schema, file)
+    return sorted(problems, key=lambda problem: problem.where)
+
+
+def check_conditions(policy: Policy, source: Snapshot, *, file: str = "sanitize.yaml") -> list[PolicyProblem]:
+    """SQL conditions of the policy that the database does not understand."""
+    problems = []
+    for name, rule in policy.tables.items():
+        conditions = {"where": rule.where, "keep_rows.where": rule.keep_rows.where if rule.keep_rows else ""}
+        for key, condition in conditions.items():
+            reason = source.probe(name, condition) if condition else ""
+            if reason:
+                problems.append(
+                    PolicyProblem(f"{file}:tables.{name}.{key}", f"not a usable condition: {reason}")
+                )
+    return problems
+
+
+def check_masks(policy: Policy, *, file: str = "sanitize.yaml") -> list[PolicyProblem]:
+    """Masks and parameters that do not exist, without looking at a schema."""
+    problems = []
+    if not pools.knows(policy.locale):
+        problems.append(PolicyProblem(f"{file}:locale", f"Faker has no locale {policy.locale!r}"))
+    for table, rule in policy.tables.items():
+        for column, column_rule in rule.columns.items():
+            at = f"{file}:tables.{table}.columns.{column}"
+            problems += [PolicyProblem(at, text) for text in mask_problems(column_rule)]
+    return problems
+
+
+def mask_problems(rule: ColumnRule) -> Iterator[str]:
+    """What is wrong with a rule by itself."""
+    masks = catalogue()
+    mask = masks.get(rule.mask)
+    if mask is None:
+        if rule.mask:
+            yield f"there is no mask {rule.mask!r}{_near(rule.mask, masks)}; masks: {', '.join(masks)}"
+        return
+    for name in rule.parameters.keys() - mask.parameters.keys():
+        yield f"{mask.name} has no parameter {name!r}; it has: {', '.join(mask.parameters) or 'none'}"
+    for name in sorted(mask.needs - rule.parameters.keys()):
+        yield f"{mask.name} needs `{name}`: {mask.parameters[name]}"
+    for name, value in rule.parameters.items():
+        if name in mask.parameters:
+            yield from _parameter(mask, name, value)
+
+
+def _parameter(mask: Mask, name: str, value: object) -> Iterator[str]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name == "percent" and not (number and 0 < value <= 100):  # type: ignore[operator]
+        yield f"{mask.name}.percent is {value!r}; allowed: a number above 0, up to 100"
+    if name == "days" and not (isinstance(value, int) and number and 0 < value <= 36_500):
+        yield f"{mask.name}.days is {value!r}; allowed: a whole number from 1 to 36500"
+    if name == "identity" and not isinstance(value, str):
+        yield f"{mask.name}.identity is {value!r}; allowed: a column's name, or none"
+    if name == "value" and not (isinstance(value, str) or (isinstance(value, int) and number)):
+        yield f"{mask.name}.value is {value!r}; allowed: text or a whole number"
+    if name == "paths":
+        yield from _paths(value)
+
+
+def _paths(value: object) -> Iterator[str]:
+    if not isinstance(value, dict) or not value:
+        yield "json.paths is not a mapping from a path such as $.street to a mask"
+        return
+    for path, entry in value.items():
+        if not isinstance(path, str) or not path.startswith("$"):
+            yield f"json.paths: {path!r} is no path such as $.street, $.items[*].name or $.meta.**"
+        rule = ColumnRule(entry) if isinstance(entry, str) else None
+        if isinstance(entry, dict) and isinstance(entry.get("mask"), str):
+            rule = ColumnRule(
+                entry["mask"], {key: item for key, item in entry.items() if key not in ("mask", "reason")}
+            )
+        if rule is None or rule.mask == "json":
+            yield f"json.paths: {path!r} has no mask"
+        else:
+            yield from (f"json.paths {path}: {text}" for text in mask_problems(rule))
+
+
+def _table(at: str, table: Table, rule: TableRule) -> Iterator[PolicyProblem]:
+    if table.module:
+        if not (
+            rule.action == "truncate" or (rule.action == "rebuild" and "external content" in table.module)
+        ):
+            ways = "rebuild or truncate" if "external content" in table.module else "truncate"
+            yield PolicyProblem(at, f"is a virtual table ({table.module}), which can be: {ways}")
+        return
+    if rule.action == "rebuild":
+        yield PolicyProblem(at, "only a full-text table with external content can be rebuilt")
+    if rule.action != "copy":
+        return
+    if table.unsupported:
+        yield PolicyProblem(at, f"its rows cannot be copied: {table.unsupported}; it can be: truncate")
+    undecided = [column for column in table.stored if column.name not in rule.columns]
+    if undecided:
+        names = ", ".join(column.name for column in undecided)
+        what = f"no decision about {names}; add under `columns:` (drafts, to be read by a person)"
+        yield PolicyProblem(at, what, "".join(column_yaml(column, 6) for column in undecided))
+    for name, column_rule in rule.columns.items():
+        column = table.column(name)
+        here = f"{at}.columns.{name}"
+        if column is None:
+            yield PolicyProblem(
+                here, f"there is no such column{_near(name, [c.name for c in table.columns])}"
+            )
+        elif column_rule.mask in catalogue():
+            yield from (PolicyProblem(here, text) for text in _column(table, column, column_rule, rule))
+
+
+def _column(table: Table, column: Column, rule: ColumnRule, table_rule: TableRule) -> Iterator[str]:
+    mask = catalogue()[rule.mask]
+    if column.generated and mask.name != "keep":
+        yield "is generated from other columns: mask those; here only keep (or nothing)"
+        return
+    if column.kind not in mask.fits:
+        yield f"is declared {column.declared or 'without a type'}, which {mask.name} does not fit"
+    if mask.name == "null" and (not column.nullable or column.key):
+        yield "must not be NULL; use another mask"
+    if column.unique and not mask.unique:
+        yield f"takes part in a unique index, where {mask.name} would make rows meet"
+    identity = rule.parameters.get("identity", "none")
+    if isinstance(identity, str) and identity != "none":
+        pointed = table_rule.columns.get(identity)
+        if table.column(identity) is None or pointed is None or pointed.mask not in ("email", "username"):
+            yield f"identity: {identity!r} is not a column of this table with the mask email or username"
+
+
+def _references(policy: Policy, schema: Schema, file: str) -> Iterator[PolicyProblem]:
+    """Foreign keys must be masked alike on both sides, or joins break."""
+    for name, table in schema.tables.items():
+        for key in table.foreign_keys:
+            other = next((other for other in schema.tables if other.lower() == key.table.lower()), None)
+            rule, referred = policy.tables[name], policy.tables.get(other or "")
+            if referred is None or rule.action != "copy" or referred.action != "copy":
+                continue
+            for here, there in zip(key.columns, key.referred, strict=False):
+                mine, theirs = (
+                    r.columns.get(c, ColumnRule("keep")).mask for r, c in ((rule, here), (referred, there))
+                )
+                if mine not in (theirs, "null"):
+                    what = f"is {mine} but refers to {key.table}.{there}, which is {theirs}: use one mask"
+                    yield PolicyProblem(f"{file}:tables.{name}.columns.{here}", what)
+
+
+def refuse(problems: list[PolicyProblem]) -> None:
+    """Raises Refused with all problems, when there are any."""
+    if problems:
+        text = "\n".join(f"  {problem}" for problem in problems)
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise Refused(
+            501, f"The policy does not fit the database ({count}):\n{text}", "branchline sanitize check"
+        )
+
+
+def _near(name: str, known: object) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)  # type: ignore[call-overload]
+    return f" (did you mean {close[0]}?)" if close else ""

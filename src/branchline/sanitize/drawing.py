@@ -1,0 +1,150 @@
+"""Keyed picks: from an original to an invented value, the same everywhere, and no way back without the key.
+
+HMAC-SHA256 under a sub-key per kind of value; 256 bits per original, of which picks take 32 each and unique values 64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import polars as pl
+import polars_hash  # noqa: F401 - gives expressions their `chash` namespace
+
+from branchline.sanitize import pools
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Keyed hashes of a column, NULL where the value is."""
+
+    hex: pl.Series
+
+    def word(self, number: int) -> pl.Series:
+        """The number-th 32 bits (0 to 7)."""
+        return self.hex.str.slice(8 * number, 8).str.to_integer(base=16, dtype=pl.UInt32)
+
+    def text(self, digits: int, start: int = 0) -> pl.Series:
+        return self.hex.str.slice(start, digits)
+
+    def decimals(self, digits: int) -> pl.Series:
+        """A decimal number with leading zeros, about 3.3 bits a digit."""
+        parts = [
+            (self.word(position) % 10 ** min(5, digits - 5 * position))
+            .cast(pl.String)
+            .str.zfill(min(5, digits - 5 * position))
+            for position in range(-(-digits // 5))
+        ]
+        return joined(*parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who a row is about, drawn from its identity column: positions in the pools of names; NULL where a row has none."""
+
+    first: pl.Series
+    last: pl.Series
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What a mask draws with for one column of one block.
+
+    `attempt` counts from 0 and rises for values that came out as they went in. `unique`: two originals must not meet.
+    """
+
+    key: bytes
+    locale: str = "en_US"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    unique: bool = False
+    attempt: int = 0
+    person: Person | None = None
+
+    def digest(self, values: pl.Series, kind: str) -> Digest:
+        """Keyed hashes of text; equal values of a block are hashed once."""
+        subkey = hmac.new(self.key, f"{kind}/{self.attempt}".encode(), hashlib.sha256).hexdigest()
+        values = values.alias("v")
+        distinct = values.unique()
+        if 2 * distinct.len() > values.len():
+            return Digest(_hmac(values, subkey))
+        hashed = pl.DataFrame({"v": distinct, "h": _hmac(distinct, subkey)})
+        column = values.to_frame().join(hashed, on="v", how="left", nulls_equal=True, maintain_order="left")
+        return Digest(column["h"])
+
+    def pick(self, kind: str, numbers: pl.Series) -> pl.Series:
+        """Values of a pool by any number."""
+        return self._gather(pools.pool(self.locale, kind), numbers)
+
+    def pick_slug(self, kind: str, numbers: pl.Series) -> pl.Series:
+        return self._gather(pools.slugs(self.locale, kind), numbers)
+
+    def again(self) -> Draw:
+        """For what came out as it went in: other hashes, and not the row's person."""
+        return replace(self, attempt=self.attempt + 1, person=None)
+
+    def rows(self, wanted: pl.Series) -> Draw:
+        """The same for some of the block's rows."""
+        if self.person is None:
+            return self
+        person = self.person
+        some = Person(
+            person.first.filter(wanted), person.last.filter(wanted), Digest(person.digest.hex.filter(wanted))
+        )
+        return replace(self, person=some)
+
+    def someone(self, identity: pl.Series, kind: str = "person") -> Person:
+        """The person behind identities (e-mail addresses, user names), avoiding names that the identity itself contains."""
+        normal = identity.str.strip_chars().str.to_lowercase()
+        digest = self.digest(pl.select(pl.when(normal != "").then(normal)).to_series(), kind)
+        first = self._avoiding("first_name", normal, digest, 0)
+        return Person(first, self._avoiding("last_name", normal, digest, 3), digest)
+
+    def _avoiding(self, kind: str, identity: pl.Series, digest: Digest, start: int) -> pl.Series:
+        size = pools.pool(self.locale, kind).len()
+        frame = pl.DataFrame({"identity": identity})
+        for position in range(3):
+            number = digest.word(start + position) % size
+            frame = frame.with_columns(
+                number.alias(f"n{position}"), self.pick_slug(kind, number).alias(f"s{position}")
+            )
+        inside = [
+            pl.col("identity").str.contains(pl.col(f"s{position}"), literal=True) for position in (0, 1)
+        ]
+        chosen = pl.when(~inside[0]).then("n0").when(~inside[1]).then("n1").otherwise("n2")
+        return frame.select(chosen.alias(kind)).to_series()
+
+    @staticmethod
+    def _gather(values: pl.Series, numbers: pl.Series) -> pl.Series:
+        return values.gather(numbers % values.len())
+
+
+def joined(*parts: pl.Series | str, between: str = "") -> pl.Series:
+    """Text side by side, NULL where any part is."""
+    frame = pl.DataFrame({f"p{at}": part for at, part in enumerate(parts) if isinstance(part, pl.Series)})
+    pieces = [pl.lit(part) if isinstance(part, str) else pl.col(f"p{at}") for at, part in enumerate(parts)]
+    return frame.select(pl.concat_str(pieces, separator=between).alias("joined")).to_series()
+
+
+def where(condition: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
+    """Row by row one or the other; a NULL condition counts as no."""
+    return no.zip_with(~condition.fill_null(value=False), yes)
+
+
+def permute(values: pl.Series, draw: Draw, kind: str, bits: int = 52) -> pl.Series:
+    """A keyed permutation of the whole numbers below 2**bits: a balanced Feistel network of six HMAC rounds."""
+    half = bits // 2
+    mask = (1 << half) - 1
+    left, right = values // (1 << half), values & mask
+    for number in range(6):
+        mixed = draw.digest(right.cast(pl.String), f"{kind}/round {number}").word(0).cast(pl.Int64) & mask
+        left, right = right, left ^ mixed
+    return left * (1 << half) + right
+
+
+def _hmac(values: pl.Series, subkey: str) -> pl.Series:
+    expression: Any = pl.col("v")
+    return values.to_frame("v").select(expression.chash.hmac_sha256(key=subkey).alias("h"))["h"]

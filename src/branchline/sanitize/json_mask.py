@@ -1,0 +1,103 @@
+"""Masking inside JSON values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from branchline.sanitize.drawing import Draw
+from branchline.sanitize.masks import Unmaskable, catalogue, register
+
+Step = str | int
+
+
+@register(
+    needs=frozenset({"paths"}),
+    parameters={
+        "paths": "path to mask: `$.street`, `$.items[*].name`, `$.meta.**`; the first that matches decides"
+    },
+    draws=False,
+    unique=False,
+)
+def json_(values: pl.Series, draw: Draw) -> pl.Series:
+    """Masks inside JSON by path; a path of the data that has no mask stops the sync; keep is a mask too."""
+    distinct = values.unique()
+    documents = [_parsed(text) for text in distinct.to_list()]
+    leaves: dict[str, list[tuple[Any, Step]]] = {}
+    for document in documents:
+        for path, holder, step in _leaves(document, 0, "$"):
+            leaves.setdefault(
+                _pattern(tuple(draw.parameters["paths"]), re.sub(r"\[\d+\]", "[0]", path)), []
+            ).append((holder, step))
+    for pattern, places in leaves.items():
+        _mask(places, draw.parameters["paths"][pattern], draw)
+    texts = pl.Series(
+        [json.dumps(document[0], ensure_ascii=False, separators=(",", ":")) for document in documents]
+    )
+    return values.replace_strict(distinct, texts, return_dtype=pl.String)
+
+
+def _parsed(text: str) -> list[Any]:
+    try:
+        return [json.loads(text)]
+    except (ValueError, RecursionError):
+        pass
+    raise Unmaskable("holds text that is not JSON")
+
+
+def _leaves(holder: Any, step: Step, path: str) -> Iterator[tuple[str, Any, Step]]:
+    """Every value that is no container, with what holds it and under which key or position."""
+    value = holder[step]
+    if isinstance(value, dict):
+        for key in value:
+            yield from _leaves(value, key, f"{path}.{key}")
+    elif isinstance(value, list):
+        for position in range(len(value)):
+            yield from _leaves(value, position, f"{path}[{position}]")
+    elif value is not None and value != "" and not isinstance(value, bool):
+        yield path, holder, step
+
+
+@lru_cache(maxsize=4096)
+def _pattern(patterns: tuple[str, ...], path: str) -> str:
+    found = next((pattern for pattern in patterns if _compiled(pattern).fullmatch(path)), None)
+    if found is None:
+        shown = (
+            path if re.fullmatch(r"[\w$.\-\[\]]{1,200}", path) and not re.search(r"\d{5}", path) else "a path"
+        )
+        raise Unmaskable(f"holds JSON with {shown}, for which `paths` has no mask")
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    pieces = re.split(r"(\.?\*\*|\[\*\]|\*)", pattern)
+    meaning = {".**": ".*", "**": ".*", "[*]": r"\[\d+\]", "*": r"[^.\[]+"}
+    return re.compile("".join(meaning.get(piece, re.escape(piece)) for piece in pieces), re.DOTALL)
+
+
+def _mask(places: list[tuple[Any, Step]], chosen: Any, draw: Draw) -> None:
+    from branchline.sanitize.table import apply  # noqa: PLC0415 - the one that calls masks
+
+    name = chosen if isinstance(chosen, str) else chosen["mask"]
+    parameters = (
+        {} if isinstance(chosen, str) else {key: value for key, value in chosen.items() if key != "mask"}
+    )
+    if name == "keep":
+        return
+    within = replace(draw, parameters=parameters, unique=False, person=None)
+    for kind in (str, int, float):
+        some = [(holder, step) for holder, step in places if type(holder[step]) is kind]
+        if not some:
+            continue
+        values = pl.Series([holder[step] for holder, step in some])
+        for (holder, step), masked in zip(
+            some, apply(catalogue()[name], values, within).to_list(), strict=True
+        ):
+            holder[step] = masked

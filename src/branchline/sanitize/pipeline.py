@@ -1,0 +1,147 @@
+"""Sanitized replication: snapshot, mask in flight, finish, disarm, prove. One call, one report."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+
+import polars as pl
+
+from branchline.domain.policy import Policy
+from branchline.domain.schema import Schema
+from branchline.errors import Failed
+from branchline.ports import Block, Loader, Snapshot
+from branchline.sanitize.checking import check, check_conditions, refuse
+from branchline.sanitize.guessing import QUASI
+from branchline.sanitize.proof import Findings, prove
+from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
+from branchline.sanitize.scan import Originals
+from branchline.sanitize.table import masker_for, value_derived_usernames
+
+Listener = Callable[[Progress], None]
+
+
+def replicate(
+    source: Snapshot,
+    target: Loader,
+    policy: Policy,
+    *,
+    key: bytes | None = None,
+    progress: Listener = lambda _: None,
+    scan: bool = True,
+) -> SyncReport:
+    """Fills an empty version with the source's rows, masked by the policy, and proves it.
+
+    `key`: 32 bytes that are stable between syncs; without, a fresh one that nobody keeps. Raises Refused before the first
+    row when the policy does not fit, Failed with the places when an original came along or a check fails: the caller then
+    removes the version. `scan=False` leaves the search for originals out and is for measuring.
+    """
+    started = time.perf_counter()
+    schema = source.schema()
+    refuse(check(policy, schema) or check_conditions(policy, source))
+    drawing_key = secrets.token_bytes(32) if key is None else key
+    clock = _Clock()
+
+    originals = Originals()
+    target.begin(source)
+    tables = tuple(
+        _copy(source, target, policy, schema, name, drawing_key, originals, progress)
+        for name in schema.tables
+    )
+    clock.lap("copy")
+    progress(Progress("finish"))
+    target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])
+    clock.lap("finish")
+    disarm(target, policy, progress)
+    clock.lap("disarm")
+    expected = {table.name: table.rows for table in tables if table.action == "copy"}
+    findings = prove(source, target, policy, schema, originals, expected, progress) if scan else Findings()
+    clock.lap("prove")
+    return SyncReport(
+        tables,
+        {**clock.seconds, "all": round(time.perf_counter() - started, 3)},
+        leaks=0,
+        coincidences=findings.coincidences,
+        quasi_identifiers=quasi_identifiers(policy),
+        disarmed=len(policy.disarm),
+        assertions=len(policy.assertions),
+        key="" if key is None else fingerprint(key),
+    )
+
+
+def disarm(target: Loader, policy: Policy, progress: Listener = lambda _: None) -> None:
+    """Runs the policy's statements, then its assertions. Raises Failed on the first that does not hold."""
+    for statement in policy.disarm:
+        progress(Progress("disarm"))
+        target.execute(statement)
+    for query in policy.assertions:
+        if not target.answer(query):
+            what = f"The copy is not disarmed: the assertion {query!r} does not hold."
+            raise Failed(507, what, "Correct `disarm:` in sanitize.yaml; nothing was switched.")
+
+
+def fingerprint(key: bytes) -> str:
+    """Tells stable keys apart without telling them."""
+    return hashlib.sha256(b"branchline key fingerprint" + key).hexdigest()[:16]
+
+
+def quasi_identifiers(policy: Policy) -> tuple[str, ...]:
+    """Kept columns whose names speak of what can single a person out: postcode, date of birth, sex and the like."""
+    return tuple(
+        f"{table}.{column}"
+        for table, rule in sorted(policy.tables.items())
+        for column, chosen in rule.columns.items()
+        if chosen.mask == "keep" and QUASI.search(column)
+    )
+
+
+def _copy(
+    source: Snapshot,
+    target: Loader,
+    policy: Policy,
+    schema: Schema,
+    name: str,
+    key: bytes,
+    originals: Originals,
+    progress: Listener,
+) -> TableReport:
+    rule, started = policy.tables[name], time.perf_counter()
+    if rule.action != "copy":
+        return TableReport(name, rule.action, 0, 0, ())
+    total = source.count(name)
+    masker = masker_for(
+        schema.tables[name], rule, policy.locale, key, originals, value_derived_usernames(policy)
+    )
+    done = 0
+
+    def mask(block: Block) -> pl.DataFrame:
+        nonlocal done
+        masked = masker(block)
+        done += masked.height
+        progress(Progress("copy", name, done, total))
+        return masked
+
+    progress(Progress("copy", name, 0, total))
+    keep = rule.keep_rows.where if rule.keep_rows else ""
+    rows = target.copy(name, masker.columns, mask, where=rule.where, keep=keep)
+    progress(Progress("copy", name, rows, total))
+    columns = tuple(
+        ColumnReport(column, chosen.mask, chosen.reason) for column, chosen in rule.columns.items()
+    )
+    seconds = round(time.perf_counter() - started, 3)
+    return TableReport(
+        name, "copy", rows, total, columns, rule.keep_rows.reason if rule.keep_rows else "", seconds
+    )
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now

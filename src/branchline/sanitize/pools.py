@@ -1,0 +1,51 @@
+"""Invented values to pick from: Faker fills a pool once per locale and kind, always with the same values.
+
+Nothing in a pool depends on the data or on the key; which value stands for which original does.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from functools import lru_cache
+
+import polars as pl
+from faker import Faker
+from faker.config import AVAILABLE_LOCALES
+
+_DRAWN = {
+    "first_name": ("first_name", 1500),
+    "last_name": ("last_name", 1500),
+    "company": ("company", 1500),
+    "street": ("street_name", 1000),
+    "city": ("city", 1000),
+    "postcode": ("postcode", 1500),
+    "sentence": ("sentence", 300),
+}
+
+
+def knows(locale: str) -> bool:
+    """Whether Faker has this locale."""
+    return locale in AVAILABLE_LOCALES
+
+
+@lru_cache(maxsize=64)
+def pool(locale: str, kind: str) -> pl.Series:
+    """Distinct invented values of one kind, sorted."""
+    provider, draws = _DRAWN[kind]
+    faker = Faker(locale)
+    faker.seed_instance(zlib.crc32(f"{locale} {kind}".encode()))
+    draw = getattr(faker, provider)
+    return pl.Series(kind, sorted({" ".join(str(draw()).split()) for _ in range(draws)} - {""}))
+
+
+@lru_cache(maxsize=16)
+def slugs(locale: str, kind: str) -> pl.Series:
+    """The same pool as parts of an e-mail address: a-z and 0-9 only, value for value."""
+    return pl.Series(kind, [_slug(value) for value in pool(locale, kind).to_list()])
+
+
+def _slug(value: str) -> str:
+    plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]", "", plain) or f"x{zlib.crc32(value.encode()):08x}"

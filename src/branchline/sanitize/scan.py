@@ -1,0 +1,186 @@
+"""Finding originals that came along: a filter of fixed size remembers them while masking, the finished copy is searched.
+
+An original is remembered in its normal form: its words in small letters, one space between. What is searched for in a text
+are all runs of one to four words, the whole of it, and its digit runs as telephone numbers. The filter says "perhaps": a hit
+counts only after the same form was found among the source's originals.
+
+Only originals that point at something are remembered: an address with @, seven digits or more that are no date, and values of
+identifying masks of at least eight characters with a space or a digit in them. A single word such as a last name or a town
+is somebody's original and everybody's word; a check that cries wolf is ignored.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+import polars as pl
+
+WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
+DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
+DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])"
+LONGEST_RUN = 4
+MOST_HITS = 200_000
+COMMON = 20
+_BITS = 28
+_WORDS = 1 << (_BITS - 6)
+
+
+def normal(values: pl.Series) -> pl.Series:
+    """Words in small letters, one space between."""
+    return values.str.to_lowercase().str.extract_all(WORD).list.join(" ")
+
+
+def telephone(values: pl.Series) -> pl.Series:
+    """Digits only, without leading zeros; NULL where fewer than seven are left or it is a date."""
+    digits = values.str.replace_all(r"\D", "").str.strip_chars_start("0")
+    like_one = values.str.contains(r"^\s*[+(]*\d[\d()./ \-]*$")
+    fits = (digits.str.len_bytes() >= 7) & like_one & ~values.str.contains(DATE)
+    return pl.select(pl.when(fits).then(digits)).to_series()
+
+
+def telling(values: pl.Series, *, identifying: bool) -> pl.Series:
+    """The forms by which originals are remembered: only those that point at something."""
+    values = values.drop_nulls().unique()
+    forms = normal(values)
+    points = forms.str.contains("@", literal=True)
+    if identifying:
+        points |= (forms.str.len_chars() >= 8) & forms.str.contains(r"[ \d]") & ~values.str.contains(DATE)
+    return pl.concat([forms.filter(points), telephone(values).drop_nulls()]).unique().alias("form")
+
+
+class Filter:
+    """A Bloom filter of 32 MiB, three bits per form in one word, hashed with a seed nobody keeps."""
+
+    def __init__(self) -> None:
+        self._seed = secrets.randbits(63)
+        self._words = pl.zeros(_WORDS, dtype=pl.UInt64, eager=True)
+        self.empty = True
+
+    def add(self, forms: pl.Series) -> None:
+        if forms.is_empty():
+            return
+        self.empty = False
+        bits = self._bits(forms).group_by("word").agg(pl.col("bits").bitwise_or())
+        self._words = self._words.scatter(bits["word"], self._words.gather(bits["word"]) | bits["bits"])
+
+    def has(self, forms: pl.Series) -> pl.Series:
+        """Which forms may have been added; the others were not."""
+        bits = self._bits(forms)
+        return (self._words.gather(bits["word"]) & bits["bits"]) == bits["bits"]
+
+    def _bits(self, forms: pl.Series) -> pl.DataFrame:
+        hashed = pl.DataFrame({"h": forms.hash(self._seed)})
+        one = [
+            pl.lit(2, pl.UInt64).pow((pl.col("h") // 2**shift) % 64).cast(pl.UInt64) for shift in (24, 30, 36)
+        ]
+        return hashed.select(
+            (pl.col("h") % _WORDS).cast(pl.UInt32).alias("word"), (one[0] | one[1] | one[2]).alias("bits")
+        )
+
+
+class Originals:
+    """What was masked, and what a keep-list let pass."""
+
+    def __init__(self) -> None:
+        self.masked, self.passed = Filter(), Filter()
+
+    def add(self, values: pl.Series, *, identifying: bool, keep: pl.Series | None) -> None:
+        """Remembers a block's values of one masked column; rows of the keep-list pass, and their values with them."""
+        if values.dtype != pl.String:
+            values = values.cast(pl.String) if values.dtype.is_numeric() else values.clear().cast(pl.String)
+        if keep is not None:
+            self.passed.add(telling(values.filter(keep), identifying=identifying))
+            values = values.filter(~keep)
+        self.masked.add(telling(values, identifying=identifying))
+
+
+@dataclass(slots=True)
+class Hits:
+    """Forms found in one column of the copy, by row; `more` when they were too many to keep."""
+
+    found: list[pl.DataFrame] = field(default_factory=list)
+    kept: int = 0
+    rows: int = 0
+
+    def add(self, hits: pl.DataFrame) -> None:
+        """Takes the columns `row` (within its block) and `form`."""
+        if self.kept < MOST_HITS and hits.height:
+            self.found.append(hits.with_columns(pl.col("row").cast(pl.Int64) + self.rows))
+            self.kept += hits.height
+
+    def frame(self) -> pl.DataFrame:
+        return (
+            pl.concat(self.found) if self.found else pl.DataFrame(schema={"row": pl.Int64, "form": pl.String})
+        )
+
+
+def search(values: pl.Series, originals: Originals, hits: Hits, *, inside: bool) -> None:
+    """Adds what one block of a column holds of the originals; `inside`: in pieces of its texts too."""
+    distinct = values.drop_nulls().unique()
+    if values.dtype == pl.String and not distinct.is_empty() and not originals.masked.empty:
+        forms = _forms(_unescaped(distinct), inside=inside)
+        forms = forms.filter(originals.masked.has(forms["form"]))
+        forms = forms.filter(~originals.passed.has(forms["form"]))
+        if forms.height:
+            named = (
+                forms.with_columns(distinct.gather(forms["text"]).alias("value"))
+                .select("value", "form")
+                .unique()
+            )
+            rows = pl.DataFrame({"value": values}).with_row_index("row")
+            hits.add(rows.join(named, on="value", how="inner").select("row", "form"))
+    hits.rows += values.len()
+
+
+def _forms(texts: pl.Series, *, inside: bool) -> pl.DataFrame:
+    """Every form that texts contain: the columns `text` (a position) and `form`."""
+    lower = texts.str.to_lowercase()
+    words = pl.DataFrame(
+        {"text": pl.int_range(texts.len(), eager=True, dtype=pl.UInt32), "form": lower.str.extract_all(WORD)}
+    )
+    whole = words.with_columns(pl.col("form").list.join(" "))
+    parts = [whole, words.select("text").with_columns(telephone(texts).alias("form")).drop_nulls()]
+    if inside:
+        single = words.explode("form").drop_nulls()
+        run = single
+        parts.append(run)
+        for further in range(1, LONGEST_RUN):
+            follows = single.select(
+                pl.col("form").shift(-further).alias("next"),
+                (pl.col("text").shift(-further) == pl.col("text")).alias("same"),
+            )
+            run = (
+                pl.concat([run, follows], how="horizontal")
+                .with_columns(
+                    pl.when(pl.col("same")).then(pl.concat_str("form", pl.lit(" "), "next")).alias("form")
+                )
+                .select("text", "form")
+            )
+            parts.append(run.drop_nulls())
+        numbers = (
+            words.select("text")
+            .with_columns(texts.str.extract_all(DIGITS).alias("form"))
+            .explode("form")
+            .drop_nulls()
+        )
+        parts.append(numbers.with_columns(telephone(numbers["form"]).alias("form")).drop_nulls())
+    return pl.concat(parts)
+
+
+def _unescaped(texts: pl.Series) -> pl.Series:
+    r"""JSON spells letters as \u00fc and / as \/: as they read."""
+    escaped = texts.str.contains(r"\\u[0-9a-fA-F]{4}|\\/")
+    if not escaped.any():
+        return texts
+    return pl.Series(
+        [_plain(text) if odd else text for text, odd in zip(texts.to_list(), escaped.to_list(), strict=True)]
+    )
+
+
+def _plain(text: str) -> str:
+    import re  # noqa: PLC0415
+
+    text = text.replace("\\/", "/")
+    pairs = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found.group(1), 16)), text)
+    return pairs.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,182 @@
+"""Masking the blocks of one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from branchline.domain.policy import ColumnRule, Policy, TableRule
+from branchline.domain.schema import Table
+from branchline.errors import Failed, Refused
+from branchline.ports import Block
+from branchline.sanitize.drawing import Draw, Person, where
+from branchline.sanitize.masks import Mask, Unmaskable, catalogue
+from branchline.sanitize.scan import Originals
+
+ATTEMPTS = 16
+_BY_PERSON = ("first_name", "last_name", "full_name", "username", "date_shift")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str
+    mask: Mask
+    draw: Draw
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableMasker:
+    """Takes a block of a table's masked columns and gives it masked; remembers the originals."""
+
+    table: str
+    masked: tuple[_Column, ...]
+    originals: Originals
+
+    @property
+    def columns(self) -> list[str]:
+        """Which columns it masks: all but the kept."""
+        return [column.name for column in self.masked]
+
+    def __call__(self, block: Block) -> pl.DataFrame:
+        people: dict[str, Person] = {}
+        done = []
+        for column in self.masked:
+            values = block.frame[column.name]
+            failure = ""
+            try:
+                draw = column.draw
+                if column.identity:
+                    draw = replace(draw, person=self._person(column, block.frame, people))
+                masked = apply(column.mask, values, draw)
+            except Unmaskable as error:
+                failure = str(error)
+            if failure:
+                what = f"{self.table}.{column.name} {failure}; the mask {column.mask.name} cannot mask that."
+                raise Refused(502, what, "Choose another mask for it in sanitize.yaml.")
+            self.originals.add(values, identifying=column.mask.identifying, keep=block.keep)
+            done.append(_passing(block.keep, values, masked).alias(column.name))
+        return pl.DataFrame(done)
+
+    def _person(self, column: _Column, frame: pl.DataFrame, people: dict[str, Person]) -> Person | None:
+        identity = frame[column.identity]
+        if identity.dtype != pl.String:
+            return None
+        if column.identity not in people:
+            people[column.identity] = column.draw.someone(identity, "email")
+        return people[column.identity]
+
+
+def masker_for(
+    table: Table, rule: TableRule, locale: str, key: bytes, originals: Originals, by_value: bool = False
+) -> TableMasker:
+    """Plans one table. `by_value`: user names are drawn from themselves in every table, so that joins on them hold."""
+    masks = catalogue()
+    columns = []
+    for name, chosen in rule.columns.items():
+        column = table.column(name)
+        if column is None or column.generated or chosen.mask == "keep":
+            continue
+        draw = Draw(key, locale, chosen.parameters, column.unique)
+        columns.append(
+            _Column(name, masks[chosen.mask], draw, identity_of(rule, name, chosen, by_value=by_value))
+        )
+    return TableMasker(table.name, tuple(columns), originals)
+
+
+def identity_of(rule: TableRule, name: str, chosen: ColumnRule, *, by_value: bool = False) -> str:
+    """The column that says who a row is about, for a mask that asks: the one named, else the table's first masked e-mail,
+    else its first masked user name. Empty: the value itself decides.
+    """
+    if chosen.mask == "email":
+        return name if not chosen.parameters.get("identity") else ""
+    if chosen.mask not in _BY_PERSON or (chosen.mask == "username" and by_value):
+        return ""
+    said = chosen.parameters.get("identity")
+    if said is not None:
+        return "" if said == "none" else str(said)
+    kinds = ("email",) if chosen.mask == "username" else ("email", "username")
+    for kind in kinds:
+        found = next((other for other, other_rule in rule.columns.items() if other_rule.mask == kind), "")
+        if found:
+            return found
+    return ""
+
+
+def value_derived_usernames(policy: Policy) -> bool:
+    """Whether some table has user names but no e-mail beside them."""
+    return any(
+        chosen.mask == "username" and not identity_of(rule, name, chosen)
+        for rule in policy.tables.values()
+        for name, chosen in rule.columns.items()
+    )
+
+
+def apply(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
+    """Masks a column: NULL and empty strings stay, and what comes out as it went in is drawn again.
+
+    Raises Unmaskable where the mask does not understand a value.
+    """
+    if mask.whole:
+        return mask.apply(values, draw)
+    if values.dtype == pl.Binary and "binary" not in mask.fits:
+        if values.null_count() == values.len():
+            return values
+        raise Unmaskable("holds binary values")
+    absent = values.is_null()
+    if values.dtype == pl.String:
+        absent |= values == ""
+    if not absent.any():
+        return _drawn(mask, values, draw)
+    present = ~absent
+    masked = _drawn(mask, values.filter(present), draw.rows(present))
+    places = pl.select(pl.when(present).then(present.cast(pl.UInt32).cum_sum() - 1)).to_series()
+    spread = masked.gather(places)
+    return (
+        where(values == "", values, spread)
+        if values.dtype == pl.String and spread.dtype == pl.String
+        else spread
+    )
+
+
+def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
+    if values.is_empty():
+        return values
+    if values.dtype in (pl.Int64, pl.Float64) and not mask.fits & {"integer", "number"}:
+        values = values.cast(pl.String)
+    masked = mask.apply(values, draw)
+    if not mask.draws:
+        return masked
+    for _ in range(ATTEMPTS):
+        same = masked.cast(pl.String) == values.cast(pl.String)
+        if not same.any():
+            return masked
+        draw = draw.again()
+        positions = same.arg_true()
+        again = mask.apply(values.filter(same), draw)
+        masked = (
+            masked.scatter(positions, again) if masked.dtype != pl.String else _placed(masked, same, again)
+        )
+    raise Failed(
+        516, f"The mask {mask.name} keeps giving back what went in.", "Choose another mask for that column."
+    )
+
+
+def _placed(masked: pl.Series, same: pl.Series, again: pl.Series) -> pl.Series:
+    places = pl.select(pl.when(same).then(same.cast(pl.UInt32).cum_sum() - 1)).to_series()
+    return where(same, again.gather(places), masked)
+
+
+def _passing(keep: pl.Series | None, values: pl.Series, masked: pl.Series) -> pl.Series:
+    """The originals in rows of the keep-list."""
+    if keep is None or not keep.any():
+        return masked
+    if masked.dtype != values.dtype:
+        if masked.null_count() == masked.len():
+            masked = masked.cast(values.dtype)
+        elif values.dtype == pl.Binary:
+            masked = masked.cast(pl.String).cast(pl.Binary)
+        else:
+            values, masked = values.cast(pl.String), masked.cast(pl.String)
+    return where(keep, values, masked)
