@@ -32,7 +32,8 @@ def measure() -> list[dict[str, object]]:
             lambda: _shell(f"git --git-dir={here}/git archive HEAD | zstd -3 -q -f -o {here}/reference.zst")
         )
         put = _best(
-            lambda: store.put(tree), before=lambda: [store.remove(digest) for digest in store.digests()]
+            lambda: store.put(tree),
+            before=lambda: [store.remove(digest) for digest in store.digests()],
         )
     return [
         {

@@ -61,7 +61,9 @@ class SourceRepository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """What an artifact store knows of one artifact: `digest` is `sha256:<hex>` of the uncompressed tar."""
+    """What an artifact store knows of one artifact: `digest` is `sha256:<hex>` of the uncompressed tar, `files` counts
+    files and links, `size` is the bytes of all files, `stored_size` those it takes in the store.
+    """
 
     digest: str
     files: int
@@ -75,7 +77,8 @@ class ArtifactStore(Protocol):
     def put(self, tree: Path, announce: Callable[[str], None]) -> Archived:
         """Archives a directory: sorted names, fixed owners and times, so equal directories have equal digests.
 
-        Calls `announce` with the digest before anything is kept under it. Raises BadInput naming a link that leaves the tree, a device, a socket."""
+        Calls `announce` with the digest before anything is kept under it. Raises BadInput naming a link that leaves the tree, a device, a socket.
+        """
 
     def extract(self, digest: str, directory: Path) -> None:
         """Writes the artifact's tree into an empty directory. Raises Failed, leaving nothing, on any tampering."""
@@ -124,19 +127,22 @@ class Box:
 
 
 class Sandbox(Protocol):
-    """Runs an application's own commands, confined."""
+    """Runs an application's own commands, confined. The tree must have a directory where each mount goes."""
 
     kind: str
 
     def run(self, command: str, box: Box, *, timeout: float, output: Output) -> None:
         """Runs a shell command to its end. Raises Failed with its exit code, or on time-out, or when it fills the disk;
-        nothing that it started is left running."""
+        nothing that it started is left running.
+        """
 
     def serve(self, command: str, box: Box, *, output: Output) -> AbstractContextManager[int]:
         """Runs a server for the time of the context; gives the loopback port, which it gets as PORT."""
 
     def kill_tagged(self, tag: str) -> None:
-        """Ends every process that carries this tag."""
+        """Ends every process that carries this tag, with all it started, and removes what its runs left on this host.
+        Returns when they are gone; raises Unavailable when one does not go.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,8 @@ class Loader(Protocol):
         self, table: str, masked: Sequence[str], mask: MaskBlock, *, where: str = "", keep: str = ""
     ) -> int:
         """Copies a table's rows, in constant memory, and gives their number. Values of `masked` columns go through
-        `mask` and are never written before it; `mask` is called for one block at a time, in another thread perhaps."""
+        `mask` and are never written before it; `mask` is called for one block at a time, in another thread perhaps.
+        """
 
     def finish(self, rebuild: Collection[str] = ()) -> None:
         """Makes indexes, views, triggers, and makes everything durable; virtual tables named in `rebuild` are filled again."""

@@ -74,6 +74,30 @@ def test_an_artifact_is_one_file_named_by_its_digest(store, url, tree):
     assert store.verify(archived.digest) == archived
 
 
+def test_a_digest_is_announced_before_anything_is_kept_under_it(store, tree):
+    announced: list[str] = []
+
+    def announce(digest):
+        assert store.digests() == []
+        announced.append(digest)
+
+    archived = store.put(tree, announce)
+    assert announced == [archived.digest]
+    assert store.digests() == announced
+
+
+def test_what_cannot_be_announced_is_not_kept(store, url, tree):
+    class UnwrittenError(Exception):
+        pass
+
+    def announce(_):
+        raise UnwrittenError
+
+    with pytest.raises(UnwrittenError):
+        store.put(tree, announce)
+    assert files_in(url) == {}
+
+
 def test_an_equal_tree_is_stored_once(store, url, tree):
     first = store.put(tree)
     before = files_in(url)
