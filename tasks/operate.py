@@ -11,7 +11,8 @@ from prefect.runtime import flow_run
 from branchline.domain.activity import Want
 from branchline.operation import Request
 from branchline.steps.preflight import ensure_environment
-from branchline.steps.promote import TargetTier, promotion_pair
+from branchline.steps.promote import TargetTier, environment_at, promotion_pair
+from branchline.steps.sync import sync_source
 from branchline.wiring import open_platform
 
 WAIT_SECONDS = 3600.0
@@ -85,6 +86,13 @@ def promotion(project: str, target: TargetTier, source: str | None) -> tuple[str
     """Source and target of a promotion, as `project/environment`."""
     pair = promotion_pair(open_platform(), project, target, source)
     return pair[0].path, pair[1].path
+
+
+def synced_environments(path: str, source: str | None) -> tuple[str, str]:
+    """Source and target of a sync, as `project/environment`."""
+    platform = open_platform()
+    target = environment_at(platform, path)
+    return sync_source(platform, target, source).path, target.path
 
 
 def _actor() -> str:

@@ -19,3 +19,7 @@ def preview_rollback(environment: str, to: str | None, *, discard_writes: bool) 
 
 def explain_build(project: str, ref: str) -> Preview:
     return preview.explain_build(open_platform(), project, ref)
+
+
+def preview_sync(source: str, target: str, policy_ref: str | None) -> Preview:
+    return preview.preview_sync(open_platform(), source, target, policy_ref)

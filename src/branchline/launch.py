@@ -7,12 +7,14 @@ function runs plainly: the activity is the record, and nothing has to be started
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from typing import Any
 
 from prefect.exceptions import ParameterTypeError
 from prefect.flows import Flow
+from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from branchline.errors import BadInput
@@ -24,12 +26,23 @@ def run_flow(file: str, parameters: dict[str, Any]) -> Any:
     flow = _load(file)
     if not os.environ.get("PREFECT_API_URL"):
         return flow.fn(**parameters)
+    _keep_prefect_off_the_terminal()
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             return flow(**parameters)
     except ParameterTypeError as error:
         reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
         raise BadInput(343, f"The flow {flow.name} does not take that: {reason}.", "see --help") from None
+
+
+def _keep_prefect_off_the_terminal() -> None:
+    """Steps and errors are shown by whoever called; Prefect's own lines go to its server only."""
+    if os.environ.get("BRANCHLINE_DEBUG"):
+        return
+    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
+        logger = logging.getLogger(name)
+        for handler in [each for each in logger.handlers if isinstance(each, PrefectConsoleHandler)]:
+            logger.removeHandler(handler)
 
 
 def _load(file: str) -> Flow[..., Any]:

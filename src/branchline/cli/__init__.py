@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 import typer
@@ -39,26 +40,30 @@ def _options(
 def main() -> None:
     """Exit codes: 0 done or skipped, 1 failed (nothing changed), 2 bad input, 3 refused by a rule, 4 busy."""
     signal.signal(signal.SIGTERM, _end)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """One command, given as its words; the exit code. An error is shown in one sentence, its traceback with --debug."""
     try:
-        app()
+        app(list(words))
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
     except BranchlineError as error:
-        if os.environ.get("BRANCHLINE_DEBUG"):
-            raise
+        _raise_for_debugging()
         show_error(error)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return error.exit_code
     except Exception as error:
-        if os.environ.get("BRANCHLINE_DEBUG"):
-            raise
-        show_error(
-            Failed(
-                399,
-                f"Something unforeseen happened: {type(error).__name__}: {error}",
-                "run it again with --debug, and report what it says",
-            )
-        )
-        sys.exit(Failed.exit_code)
+        _raise_for_debugging()
+        unforeseen = f"Something unforeseen happened: {type(error).__name__}: {error}"
+        show_error(Failed(399, unforeseen, "run it again with --debug, and report what it says"))
+        return Failed.exit_code
+    return 0
+
+
+def _raise_for_debugging() -> None:
+    if os.environ.get("BRANCHLINE_DEBUG"):
+        raise  # noqa: PLE0704 - called where an exception is handled
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

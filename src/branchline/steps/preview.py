@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from branchline.steps.preflight import (
 )
 from branchline.steps.promote import environment_at, reasons_against_promotion
 from branchline.steps.rollback import earlier_deployment
+from branchline.steps.sync import databases, mounts, policy_of, policy_problems
 
 MOST_LISTED = 20
 
@@ -87,6 +89,32 @@ def preview_rollback(platform: Platform, path: str, to: str | None, *, discard_w
             *_code(platform, environment, earlier.commit, earlier.digest),
             ("data", f"goes back to what {earlier.id} had: {', '.join(back)}" if back else "stays as it is"),
         ],
+    )
+
+
+def preview_sync(platform: Platform, source_path: str, target_path: str, policy_ref: str | None) -> Preview:
+    source, target = environment_at(platform, source_path), environment_at(platform, target_path)
+    sentence = f"Sync {source.path} ({source.tier}) down to {target.path} ({target.tier}): data go down, sanitized; no code does"
+    policy = policy_of(platform, source, policy_ref)
+    running = platform.current(source)
+    masks = Counter(rule.mask for table in policy.tables.values() for rule in table.columns.values())
+    kept = masks.pop("keep", 0)
+    truncated = sorted(name for name, table in policy.tables.items() if table.action == "truncate")
+    size = sum(platform.database(source, name).size(version) for name, version in databases(running).items())
+    return Preview(
+        sentence,
+        [
+            ("databases", f"{', '.join(databases(running))}: {size / 1e6:.1f} MB of {source.path}"),
+            ("mounts", ", ".join(mounts(platform, source)) or "none"),
+            ("columns", f"{sum(masks.values())} masked, {kept} kept"),
+            ("masks", ", ".join(f"{name} {count}" for name, count in masks.most_common())),
+            ("left empty", ", ".join(truncated) or "none"),
+            ("disarmed by", f"{len(policy.disarm)} statements, {len(policy.assertions)} assertions"),
+            ("policy of", policy_ref or f"{source.path}'s commit {running.commit[:12]}"),
+            ("code", f"stays: {target.path} runs {platform.current(target).commit[:12]}"),
+            ("expected hold", "none: the data are made beside those in use"),
+        ],
+        policy_problems(platform, source, policy),
     )
 
 

@@ -1,0 +1,49 @@
+from prefect import flow
+
+from branchline.steps.preview import Preview
+from branchline.steps.summary import Summary
+from tasks.deploy import check_candidate, finish, prepare_release, switch
+from tasks.operate import operation, synced_environments
+from tasks.preview import preview_sync
+from tasks.summarize import summarize
+from tasks.sync import migrate_new_data, preflight_sync, sanitize_data
+from tasks.types import EnvironmentPath, Ref
+
+
+@flow(name="sync-data", flow_run_name="refresh {environment} with sanitized data", retries=0)
+def sync_data(
+    environment: EnvironmentPath,
+    source: str | None = None,
+    policy_ref: Ref | None = None,
+    wait: bool = False,
+    dry_run: bool = False,
+) -> Summary | Preview:
+    """Make new data versions for a lower environment from a higher one's, sanitized, proved, then switch to them.
+
+    Args:
+        environment: The project and environment that gets the data, such as store/staging
+        source: The environment that the data come from; without it, Production
+        policy_ref: Read sanitize.yaml from this commit; without it, from the one that the source runs
+        wait: Wait while somebody else is at one of the environments, instead of stopping
+        dry_run: Only say what would happen
+    """
+    source_path, target = synced_environments(environment, source)
+    if dry_run:
+        return preview_sync(source_path, target, policy_ref)
+    with operation(
+        "sync",
+        target,
+        reads=source_path,
+        sentence=f"refresh {target} with the data of {source_path}, sanitized",
+        source=source_path,
+        policy_ref=policy_ref,
+        wait=wait,
+    ) as op:
+        running = preflight_sync(op, source_path, policy_ref)
+        deployment = prepare_release(op, running.commit, running.digest)
+        sanitize_data(op, deployment, source_path, policy_ref)
+        migrate_new_data(op, deployment)
+        check_candidate(op, deployment)
+        switch(op, deployment)
+        finish(op)
+    return summarize(op)

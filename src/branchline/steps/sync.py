@@ -1,0 +1,191 @@
+"""A lower environment gets data versions made from a higher one's, sanitized on the way. Fail closed.
+
+Everything is made beside what the target uses, and nothing unmasked is ever written on its side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from branchline.config import SANITIZE_FILE
+from branchline.domain.environment import Deployment, Environment
+from branchline.domain.plan import TIERS
+from branchline.domain.policy import Policy
+from branchline.errors import BadInput, Failed, Refused
+from branchline.operation import progress
+from branchline.platform import Platform, Work
+from branchline.sanitize.checking import check, check_conditions
+from branchline.sanitize.files import check_files, sanitize_files
+from branchline.sanitize.pipeline import fingerprint, replicate
+from branchline.sanitize.policy_file import read_policy
+from branchline.sanitize.report import Progress
+from branchline.steps.data import make_version, slots
+from branchline.steps.preflight import Reasons, reasons_against
+from branchline.steps.promote import environment_at
+
+KEY_BYTES = 32
+
+
+def sync_source(platform: Platform, target: Environment, source_name: str | None) -> Environment:
+    """Where the data come from: the environment that was named, or Production. Raises BadInput, or Refused the wrong way."""
+    environments = platform.store.environments
+    if target.tier == "production":
+        raise Refused(
+            211,
+            f"Data never go up: a sync to {target.path} would overwrite orders and customers.",
+            f"branchline sync {target.project.name}/staging",
+        )
+    if source_name is not None:
+        source = environments.get(target.project.name, source_name)
+    else:
+        source = next(each for each in environments.of(target.project) if each.tier == "production")
+    if source.id == target.id or TIERS.index(source.tier) < TIERS.index(target.tier):
+        raise Refused(
+            212,
+            f"Data go down only, and {source.path} ({source.tier}) is not above {target.path} ({target.tier}).",
+            f"branchline plan sync {target.path}",
+        )
+    return source
+
+
+def preflight_sync(work: Work, source_path: str, policy_ref: str | None) -> Deployment:
+    """What the target runs, which a sync keeps. Raises Refused with every reason at once: among them each table,
+    column and path without a decision, with the YAML to paste."""
+    platform, target = work.platform, work.environment
+    source = environment_at(platform, source_path)
+    running = platform.current(target)
+    found = [
+        *reasons_against(platform, target, running.commit, None).found,
+        *policy_problems(platform, source, policy_of(platform, source, policy_ref)),
+    ]
+    Reasons(found).refuse(
+        213, f"Syncing {source.path} down to {target.path}", f"branchline sanitize check {source.path}"
+    )
+    work.run.detail = f"{source.path} -> {target.path}, sanitized"
+    return running
+
+
+def policy_of(platform: Platform, source: Environment, policy_ref: str | None) -> Policy:
+    """The source's policy: as its running commit has it, or as another commit has it. Raises BadInput."""
+    repository = platform.repository(source.project.name)
+    commit = repository.resolve(policy_ref or platform.current(source).commit).id
+    text = repository.read(commit, SANITIZE_FILE)
+    if text is None:
+        raise BadInput(
+            214,
+            f"Commit {commit[:12]} has no {SANITIZE_FILE}, so nothing says what may leave {source.path}.",
+            f"branchline sanitize suggest {source.path} > {SANITIZE_FILE}",
+        )
+    return read_policy(text, file=SANITIZE_FILE)
+
+
+def policy_problems(platform: Platform, source: Environment, policy: Policy) -> list[str]:
+    """All in which the policy and the source's live schema and mounts disagree."""
+    running = platform.current(source)
+    problems = []
+    for service, version in databases(running).items():
+        with platform.database(source, service).snapshot(version) as snapshot:
+            fitting = check(policy, snapshot.schema(), file=SANITIZE_FILE)
+            problems += [str(each) for each in fitting or check_conditions(policy, snapshot, file=SANITIZE_FILE)]
+    return problems + [str(each) for each in check_files(policy, mounts(platform, source), file=SANITIZE_FILE)]
+
+
+def sanitize_data(work: Work, deployment_id: str, source_path: str, policy_ref: str | None) -> None:
+    """Gives the candidate a sanitized version of each of the source's databases and mounts, disarmed and proved.
+
+    The key is random and forgotten, unless the operator configured a stable one. Raises Failed when an original
+    came along: the candidate is then removed with all its data.
+    """
+    platform, target = work.platform, work.environment
+    source = environment_at(platform, source_path)
+    running, policy, key = platform.current(source), policy_of(platform, source, policy_ref), stable_key(platform, target)
+    drawing_key = key or secrets.token_bytes(KEY_BYTES)
+    deployment = work.deployment(deployment_id)
+    needed = set(slots(platform.app(target.project, deployment.commit)))
+    report: dict[str, object] = {"source": source.path, "target": target.path, "databases": {}, "mounts": {}}
+    for slot, version_id in running.data.items():
+        if slot not in needed:
+            continue
+        version = make_version(work, deployment, slot, made_by="sync", contents="sanitized", parent=version_id)
+        kind, _, name = slot.partition(":")
+        if kind == "database":
+            database, origin = platform.database(target, name), platform.database(source, name)
+            with origin.snapshot(version_id) as snapshot, database.loader(version.id) as loader:
+                done = replicate(snapshot, loader, policy, key=drawing_key, progress=_show)
+            done = replace(done, key=fingerprint(key) if key else "")
+            report["databases"] = {**_dict(report["databases"]), name: done.to_dict()}
+        else:
+            files = sanitize_files(
+                platform.layout.mount(source, platform.store.deployments.version(version_id)),
+                platform.layout.mount(target, version),
+                policy.files.get(name, ()),
+                key=drawing_key,
+            )
+            report["mounts"] = {**_dict(report["mounts"]), name: files.to_dict()}
+    platform.store.deployments.record_sync(work.grip, source, target, report, platform.clock())
+    work.run.detail = in_words(report)
+
+
+def databases(deployment: Deployment) -> Mapping[str, str]:
+    """The data version of each database service."""
+    return {
+        slot.partition(":")[2]: version for slot, version in deployment.data.items() if slot.startswith("database:")
+    }
+
+
+def mounts(platform: Platform, environment: Environment) -> Mapping[str, Path]:
+    """Where the files of each mount lie."""
+    running = platform.current(environment)
+    return {
+        slot.partition(":")[2]: platform.layout.mount(environment, platform.store.deployments.version(version))
+        for slot, version in running.data.items()
+        if slot.startswith("mount:")
+    }
+
+
+def stable_key(platform: Platform, target: Environment) -> bytes | None:
+    """The project's own key, derived from the one that the operator configured; None where there is none.
+
+    Raises Failed when the configured one cannot be read: a sync must not silently use another.
+    """
+    reference = platform.settings.sanitize_key
+    if reference is None:
+        return None
+    if reference.file is not None:
+        try:
+            secret = reference.file.read_bytes().strip()
+        except OSError as error:
+            raise Failed(215, f"The sanitizing key {reference.file} cannot be read: {error.strerror}.", "put it there") from None
+    else:
+        secret = os.environ.get(reference.env or "", "").encode()
+    if len(secret) < KEY_BYTES:
+        raise Failed(215, f"The configured sanitizing key is shorter than {KEY_BYTES} bytes.", "openssl rand -hex 32")
+    return hmac.digest(secret, target.project.name.encode(), hashlib.sha256)
+
+
+def in_words(report: Mapping[str, object]) -> str:
+    """The report in one line."""
+    found = [each for each in _dict(report["databases"]).values() if isinstance(each, dict)]
+    rows = sum(each["rows"] for each in found)
+    masked = sum(
+        1 for each in found for table in each["tables"] for column in table["columns"] if column["mask"] != "keep"
+    )
+    return f"{rows:,} rows copied, {masked} columns masked, leaks 0"
+
+
+def _show(done: Progress) -> None:
+    of = f" {done.rows:,} of {done.of:,}" if done.of else ""
+    progress.info(f"{done.stage} {done.table}{of}", extra={"event": "progress", "step": ""})
+
+
+def _dict(value: object) -> dict[str, object]:
+    assert isinstance(value, dict)
+    return value
+
+

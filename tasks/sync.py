@@ -1,0 +1,22 @@
+"""Refreshing a lower environment with a higher one's data."""
+
+from branchline.platform import Work
+from branchline.steps import data, sync
+from branchline.steps.promote import Promoted
+from tasks.journaled import journaled
+
+
+@journaled("preflight")
+def preflight_sync(work: Work, source: str, policy_ref: str | None) -> Promoted:
+    running = sync.preflight_sync(work, source, policy_ref)
+    return Promoted(running.commit, running.digest)
+
+
+@journaled("sanitize the data")
+def sanitize_data(work: Work, deployment: str, source: str, policy_ref: str | None) -> None:
+    sync.sanitize_data(work, deployment, source, policy_ref)
+
+
+@journaled("migrate the new data")
+def migrate_new_data(work: Work, deployment: str) -> None:
+    data.run_deploy_hook(work, deployment)
