@@ -39,6 +39,8 @@ def mount_points(box: Box) -> Mapping[PurePosixPath, Path]:
     """The mounts by their place in the tree, each checked. Raises BadInput (402) for a place that is no path inside
     the tree, is inside another mount, or has no directory to mount on (403).
     """
+    if not box.tree.is_dir():
+        raise BadInput(403, f"The tree of the application is missing: {box.tree}.", "deploy again")
     points: dict[PurePosixPath, Path] = {}
     for name, source in sorted(box.mounts.items()):
         place = PurePosixPath(name)
