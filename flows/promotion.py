@@ -6,7 +6,7 @@ from branchline.steps.summary import Summary
 from tasks.deploy import check_candidate, finish, prepare_data, prepare_release, switch
 from tasks.operate import operation, promotion, skipped
 from tasks.preview import preview_promotion
-from tasks.promote import preflight_promotion
+from tasks.promote import check_source, preflight_promotion
 from tasks.summarize import summarize
 
 
@@ -35,6 +35,7 @@ def promote(
     ) as op:
         promoted = preflight_promotion(op, from_environment, force=force, retry_bad=retry_bad)
         if not skipped(op):
+            check_source(op, from_environment)
             deployment = prepare_release(op, promoted.commit, promoted.digest, advance_branch=True)
             prepare_data(op, deployment)
             check_candidate(op, deployment)

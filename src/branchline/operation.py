@@ -8,18 +8,19 @@ process that does it need not be the one that began.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from branchline.domain.activity import Activity, Grip, Holder, Lease, NewActivity, Result, Want
-from branchline.errors import BranchlineError, Refused, Unavailable
+from branchline.errors import BranchlineError, Failed, Refused, Unavailable
 from branchline.redaction import Redactor
 from branchline.state.leases import LostLease
 from branchline.state.store import Store
@@ -32,9 +33,13 @@ Remover = Callable[[Grip, str], None]
 
 FINISH = "finish"
 
+Got = TypeVar("Got")
 
 _live: dict[str, Operation] = {}
 """The operations of this process, by id."""
+_registering = threading.Lock()
+"""Held from taking leases in this process's name until their operation is in `_live`: another thread that saw the
+leases without it would take them for those of an operation that nobody runs any more."""
 
 
 class Processes(Protocol):
@@ -72,11 +77,14 @@ class StepRun:
 class Operation:
     """A live operation of this process, found by its id with `Operations.live`."""
 
-    def __init__(self, operations: Operations, grip: Grip, log: Path) -> None:
+    def __init__(self, operations: Operations, grip: Grip, log: Path, secrets: Iterable[str]) -> None:
         self._operations = operations
         self.grip = grip
-        self.redactor = Redactor()
+        self.redactor = Redactor(secrets)
         self.skipped: str | None = None
+        self.cancelled = False
+        """Somebody asked for its end, or ends its process soon: what is left to do is to be quick."""
+        self.process = os.getpid()
         self._log = log
         self._written = 0
         self._stop = threading.Event()
@@ -152,8 +160,9 @@ class Operation:
         """One more lease for a while, waited for."""
         self.grip = self._operations.add(self.grip, want, wait_seconds)
         yield
-        self._operations.store.leases.release(self.grip, want.resource)
-        self.grip = Grip(self.id, tuple(pair for pair in self.grip.tokens if pair[0] != want.resource))
+        # The heartbeat may look at the grip at any moment: it never sees a lease that is given back already.
+        with_it, self.grip = self.grip, self.grip.without(want.resource)
+        self._operations.store.leases.release(with_it, want.resource)
 
     def begin_heartbeat(self) -> None:
         self._heart.start()
@@ -169,7 +178,7 @@ class Operation:
                 self._operations.renew(self.grip)
             except Unavailable:
                 continue
-            except BranchlineError:
+            except Exception:  # noqa: BLE001 - whatever it was: without its lease it may do nothing more
                 self._operations.abandon(self.id)
                 return
 
@@ -185,6 +194,8 @@ class Operations:
     abandon: Callable[[str], None]
     """Ends the commands that an operation runs when it has lost its lease."""
     log_of: Callable[[str], Path]
+    secrets_of: Callable[[str], Iterable[str]]
+    """What must not be read in a project's logs and journal."""
     clock: Callable[[], datetime]
     lease_seconds: float = 60.0
     heartbeat_seconds: float = 10.0
@@ -199,7 +210,8 @@ class Operations:
     def run(self, request: Request) -> Iterator[Operation]:
         """Takes the leases, journals, and settles however the body ends.
 
-        Raises Unavailable when somebody else holds a lease and `wait_seconds` are over.
+        Raises Unavailable when somebody else holds a lease and `wait_seconds` are over; Failed (316) when its end
+        failed too, and is left to recovery.
         """
         operation = self._begin(request)
         error: BaseException | None = None
@@ -209,20 +221,24 @@ class Operations:
             error = caught
             raise
         finally:
-            try:
-                if not isinstance(error, LostLease):
-                    self._settle(operation, error)
-            finally:
-                operation.end_heartbeat()
-                del _live[operation.id]
+            if os.getpid() == operation.process:  # in a fork of it, the operation goes on elsewhere
+                self._conclude(operation, error)
 
     def recover(self) -> Sequence[Activity]:
-        """Ends what dead processes of this host left behind; gives the activities that were ended."""
-        ended = []
+        """Ends what dead processes of this host left behind; gives the activities that were ended.
+
+        Raises Failed (316) for the first that could not be ended, when it has tried them all.
+        """
+        ended, failures = [], []
         for activity in self.store.activities.unended():
             leases = self.store.leases.held(activity.id)
-            if leases and not self._keeps(leases[0]) and self._take_over(leases):
-                ended.append(self.store.activities.get(activity.id))
+            try:
+                if leases and not self._keeps(leases[0]) and self._take_over(leases):
+                    ended.append(self.store.activities.get(activity.id))
+            except BranchlineError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         return ended
 
     def unlock(self, resource: str, reason: str, actor: str) -> Sequence[Activity]:
@@ -245,6 +261,7 @@ class Operations:
         )
 
     def _begin(self, request: Request) -> Operation:
+        hidden = list(self.secrets_of(request.project))
         new = NewActivity(
             id=new_id("a"),
             kind=request.kind,
@@ -255,25 +272,27 @@ class Operations:
             flow_run_id=request.flow_run_id,
             sentence=request.sentence,
         )
-        grip = self._until_free(
-            lambda: self.store.activities.begin(
-                new, request.wants, self.processes.this(), self.clock(), self.lease_seconds
-            ),
-            request.wait_seconds,
-        )
-        return self._alive(grip)
 
-    def _alive(self, grip: Grip) -> Operation:
-        operation = Operation(self, grip, self.log_of(grip.activity_id))
+        def begin() -> Operation | tuple[Lease, ...]:
+            with _registering:
+                got = self.store.activities.begin(
+                    new, request.wants, self.processes.this(), self.clock(), self.lease_seconds
+                )
+                return self._alive(got, hidden) if isinstance(got, Grip) else got
+
+        return self._until_free(begin, request.wait_seconds)
+
+    def _alive(self, grip: Grip, hidden: Iterable[str]) -> Operation:
+        operation = Operation(self, grip, self.log_of(grip.activity_id), hidden)
         _live[operation.id] = operation
         operation.begin_heartbeat()
         return operation
 
-    def _until_free(self, take: Callable[[], Grip | tuple[Lease, ...]], wait_seconds: float) -> Grip:
+    def _until_free(self, take: Callable[[], Got | tuple[Lease, ...]], wait_seconds: float) -> Got:
         deadline = time.monotonic() + wait_seconds
         while True:
             got = take()
-            if isinstance(got, Grip):
+            if not isinstance(got, tuple):
                 return got
             if self._clear(got):
                 continue
@@ -302,40 +321,71 @@ class Operations:
 
     def _take_over(self, leases: Sequence[Lease], why: str = "") -> bool:
         """First ends what the old holder left on this host, then settles in its place; False when another was quicker."""
-        holder = leases[0].holder
+        holder, activity_id = leases[0].holder, leases[0].activity_id
         if holder != self.processes.this():
             self.processes.kill(holder)
-        grip = self.store.leases.take_over(leases, self.processes.this(), self.clock(), self.lease_seconds)
-        if grip is None:
-            return False
-        operation = self._alive(grip)
+        hidden = list(self.secrets_of(self.store.activities.get(activity_id).project))
+        with _registering:
+            if activity_id in _live:
+                return False
+            grip = self.store.leases.take_over(
+                leases, self.processes.this(), self.clock(), self.lease_seconds
+            )
+            if grip is None:
+                return False
+            operation = self._alive(grip, hidden)
+        self._conclude(operation, _Interrupted(), why)
+        return True
+
+    def _conclude(self, operation: Operation, error: BaseException | None, why: str = "") -> None:
+        """Settles it, unless another process does that now, and lets go of it."""
         try:
+            if isinstance(error, LostLease):
+                return
+            if isinstance(error, _Interrupted):
+                self.abandon(operation.id)
             if why:
                 operation.warn(why)
-            self._settle(operation, _Interrupted())
+            self._settle(operation, error)
+        except LostLease:
+            raise
+        except Exception as failure:
+            raise _not_ended(operation, error, failure) from failure
         finally:
             operation.end_heartbeat()
             del _live[operation.id]
-        return True
 
     def _settle(self, operation: Operation, error: BaseException | None) -> None:
+        self.renew(operation.grip)
+        operation.cancelled = error is not None and not isinstance(error, Exception)
         activity = self.store.activities.get(operation.id)
         if activity.committed_at is not None and not _finished(activity):
             with operation.step(FINISH):
                 self.finish(operation)
-        for resource in self.store.activities.left_to_remove(operation.id):
-            self.removers[resource.kind](operation.grip, resource.name)
-            self.store.activities.removed(operation.grip, resource)
+        self._remove(operation)
         result, reason = _outcome(activity, operation, error)
         self.store.activities.end(
             operation.grip,
             result,
             operation.redactor.clean(reason) if reason else None,
             self.clock(),
-            cancelled=error is not None
-            and not isinstance(error, Exception)
-            and activity.committed_at is None,
+            cancelled=operation.cancelled and activity.committed_at is None,
         )
+
+    def _remove(self, operation: Operation) -> None:
+        """All that can be removed now; then raises what stood in the way of the first that could not."""
+        failures = []
+        for resource in self.store.activities.left_to_remove(operation.id):
+            try:
+                self.removers[resource.kind](operation.grip, resource.name)
+            except LostLease:
+                raise
+            except Exception as failure:  # noqa: BLE001 - raised below
+                failures.append(failure)
+            else:
+                self.store.activities.removed(operation.grip, resource)
+        if failures:
+            raise failures[0]
 
     def _busy(self, in_the_way: Sequence[Lease]) -> Unavailable:
         lease = in_the_way[0]
@@ -372,13 +422,24 @@ def _finished(activity: Activity) -> bool:
 def _outcome(
     activity: Activity, operation: Operation, error: BaseException | None
 ) -> tuple[Result, str | None]:
-    if operation.skipped is not None:
+    if operation.skipped is not None and error is None:
         return "skipped", operation.skipped
     if activity.committed_at is not None or error is None:
         return "success", None
     if isinstance(error, _Interrupted):
         return "failure", "nothing changed: its process ended before the switch; what it had made was removed"
     return ("refused" if isinstance(error, Refused) else "failure"), f"nothing changed: {_reason(error)}"
+
+
+def _not_ended(operation: Operation, error: BaseException | None, failure: Exception) -> Failed:
+    because = (
+        "" if error is None or isinstance(error, _Interrupted) else f" It was ended because: {_reason(error)}"
+    )
+    return Failed(
+        316,
+        operation.redactor.clean(f"Activity {operation.id} could not be ended: {_reason(failure)}{because}"),
+        "branchline recover, when the reason is gone; until then nothing else changes its environment",
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -54,6 +54,7 @@ def _platform(settings: Settings, plans: Path) -> Platform:
         finish=lambda operation: finish(platform, operation),
         abandon=sandbox.kill_tagged,
         log_of=layout.log,
+        secrets_of=store.variables.secrets_of,
         clock=_now,
         lease_seconds=settings.lease_duration,
         heartbeat_seconds=settings.heartbeat,

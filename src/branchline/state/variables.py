@@ -68,6 +68,16 @@ class Variables:
             }
         return [found[name] for name in sorted(found)]
 
+    def secrets_of(self, project_name: str) -> Sequence[str]:
+        """The values of all sensitive variables of a project and its environments."""
+        with self._database.read() as session:
+            values = session.scalars(
+                select(tables.Variable.value)
+                .join(tables.Project, tables.Project.id == tables.Variable.project_id)
+                .where(tables.Project.name == project_name, tables.Variable.sensitive)
+            ).all()
+        return [self._decrypt(value) for value in values]
+
     def _cipher(self) -> Fernet:
         if not self._key_file.exists():
             self._key_file.parent.mkdir(parents=True, exist_ok=True)

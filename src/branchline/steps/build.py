@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from branchline.domain import variable
@@ -58,7 +57,7 @@ def _build(work: Work, project: Project, commit: str, key: BuildKey) -> Artifact
             Box(
                 tree=tree,
                 tree_writable=True,
-                environment=_environment(work, project, commit),
+                environment=build_time_environment(platform, project, commit),
                 tag=operation.id,
             ),
             timeout=app.build.timeout or platform.settings.build_timeout,
@@ -71,12 +70,6 @@ def _build(work: Work, project: Project, commit: str, key: BuildKey) -> Artifact
     return platform.store.artifacts.keep(
         work.grip, key.digest, repository.resolve(commit).tree, key.inputs, _artifact(work, archived)
     )
-
-
-def _environment(work: Work, project: Project, commit: str) -> Mapping[str, str]:
-    variables = work.platform.store.variables.of(project)
-    work.operation.redactor.add(each.value for each in variables if each.sensitive)
-    return build_time_environment(work.platform, project, commit)
 
 
 def _artifact(work: Work, archived: Archived) -> Artifact:

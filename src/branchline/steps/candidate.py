@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 from branchline.domain.app import Checks, HttpCheck
-from branchline.domain.environment import Deployment
-from branchline.errors import Failed
+from branchline.domain.environment import Deployment, Environment
+from branchline.errors import Failed, Refused
 from branchline.platform import Work
 from branchline.ports import Box
 from branchline.steps.told import box
@@ -29,9 +30,11 @@ def check_candidate(work: Work, deployment_id: str) -> None:
     if not app.checks.commands and not app.checks.http:
         work.run.detail = "no checks are declared"
         return
+    rules = platform.plan(environment.project).rules(environment.tier)
+    checks = replace(app.checks, healthy_for=max(app.checks.healthy_for, rules.healthy_for))
     work.operation.making("processes", work.operation.id)
     try:
-        _prove(work, deployment, app.checks, app.web.commands.start)
+        _prove(work, environment, deployment, checks, app.web.commands.start)
     except Failed as error:
         platform.store.artifacts.mark_bad(
             work.grip,
@@ -44,8 +47,27 @@ def check_candidate(work: Work, deployment_id: str) -> None:
     work.run.detail = f"{len(app.checks.commands)} commands and {len(app.checks.http)} pages healthy"
 
 
-def _prove(work: Work, deployment: Deployment, checks: Checks, start: str) -> None:
-    seen = box(work.platform, work.environment, deployment, work.operation.id)
+def check_source(work: Work, source: Environment) -> None:
+    """What is promoted must be healthy now: the source's own checks, on its own code and data. Raises Refused."""
+    deployment = work.platform.current(source)
+    app = work.platform.app(source.project, deployment.commit)
+    if not app.checks.commands and not app.checks.http:
+        work.run.detail = "no checks are declared"
+        return
+    work.operation.making("processes", work.operation.id)
+    try:
+        _prove(work, source, deployment, replace(app.checks, healthy_for=0.0), app.web.commands.start)
+    except Failed as error:
+        raise Refused(
+            216,
+            f"{source.path} is not healthy now: {error.message}",
+            f"branchline deploy {source.path} --force",
+        ) from None
+    work.run.detail = f"{source.path} is healthy"
+
+
+def _prove(work: Work, environment: Environment, deployment: Deployment, checks: Checks, start: str) -> None:
+    seen = box(work.platform, environment, deployment, work.operation.id)
     if not checks.http:
         _until_healthy(work, checks, seen, None)
         return

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
-from branchline.domain.environment import Environment, may_hold, short_digest
+from branchline.domain.environment import Deployment, Environment, may_hold, short_digest
 from branchline.domain.retention import releases_to_remove, versions_to_remove
-from branchline.errors import BranchlineError, Failed, Refused
+from branchline.errors import BranchlineError, Refused
 from branchline.operation import Operation
 from branchline.platform import Platform, Work
 from branchline.steps.agree import agree
 from branchline.steps.data import remove_version
-from branchline.steps.projects import guard_pushes
 from branchline.steps.told import box
 
 
@@ -38,6 +39,7 @@ def finish(platform: Platform, operation: Operation) -> None:
     """Makes the host agree with the row, moves the branch, releases the hold, runs post_deploy, prunes.
 
     Everything here is done again without harm: it is what recovery does after a crash behind the switch.
+    What fails once the host agrees with the row is a warning: the release stays.
     """
     activity = platform.store.activities.get(operation.id)
     environment = platform.store.environments.get(activity.project, activity.environment)
@@ -47,26 +49,12 @@ def finish(platform: Platform, operation: Operation) -> None:
     if deployment is None:
         return
     if deployment.advance_branch:
-        try:
+        with _or_warned(operation, f"branch {environment.branch} was not moved to {deployment.commit[:12]}"):
             platform.repository(environment.project.name).advance(environment.branch, deployment.commit)
-        except (Refused, Failed) as error:
-            operation.warn(
-                f"branch {environment.branch} was not moved to {deployment.commit[:12]}: {error.message}"
-            )
-    guard_pushes(platform, environment.project)
-    app = platform.app(environment.project, deployment.commit)
-    if app.hooks.post_deploy:
-        operation.making("processes", operation.id)
-        try:
-            platform.sandbox.run(
-                app.hooks.post_deploy,
-                box(platform, environment, deployment, operation.id),
-                timeout=platform.settings.hook_timeout,
-                output=operation.output,
-            )
-        except BranchlineError as error:
-            operation.warn(f"post_deploy: {error.message}")
-    prune(platform, operation, environment)
+    with _or_warned(operation, "post_deploy"):
+        _run_post_deploy(platform, operation, environment, deployment)
+    with _or_warned(operation, "what is not needed any more was not removed"):
+        prune(platform, operation, environment)
 
 
 def prune(platform: Platform, operation: Operation, environment: Environment) -> None:
@@ -83,3 +71,31 @@ def prune(platform: Platform, operation: Operation, environment: Environment) ->
         store.deployments.forget_version(operation.grip, version.id, now)
     for deployment in releases_to_remove(deployments, own.deployment_id, keep):
         platform.remove_directory(platform.layout.release(environment, deployment.id))
+
+
+def _run_post_deploy(
+    platform: Platform, operation: Operation, environment: Environment, deployment: Deployment
+) -> None:
+    app = platform.app(environment.project, deployment.commit)
+    if not app.hooks.post_deploy:
+        return
+    if operation.cancelled:
+        operation.warn("post_deploy did not run to its end: the operation was cancelled")
+        return
+    operation.making("processes", operation.id)
+    platform.sandbox.run(
+        app.hooks.post_deploy,
+        box(platform, environment, deployment, operation.id),
+        timeout=platform.settings.hook_timeout,
+        output=operation.output,
+    )
+
+
+@contextmanager
+def _or_warned(operation: Operation, what: str) -> Iterator[None]:
+    try:
+        yield
+    except BranchlineError as error:
+        operation.warn(f"{what}: {error.message}")
+    except OSError as error:
+        operation.warn(f"{what}: {error}")

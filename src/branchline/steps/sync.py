@@ -56,7 +56,8 @@ def sync_source(platform: Platform, target: Environment, source_name: str | None
 
 def preflight_sync(work: Work, source_path: str, policy_ref: str | None) -> Deployment:
     """What the target runs, which a sync keeps. Raises Refused with every reason at once: among them each table,
-    column and path without a decision, with the YAML to paste."""
+    column and path without a decision, with the YAML to paste.
+    """
     platform, target = work.platform, work.environment
     source = environment_at(platform, source_path)
     running = platform.current(target)
@@ -92,8 +93,12 @@ def policy_problems(platform: Platform, source: Environment, policy: Policy) -> 
     for service, version in databases(running).items():
         with platform.database(source, service).snapshot(version) as snapshot:
             fitting = check(policy, snapshot.schema(), file=SANITIZE_FILE)
-            problems += [str(each) for each in fitting or check_conditions(policy, snapshot, file=SANITIZE_FILE)]
-    return problems + [str(each) for each in check_files(policy, mounts(platform, source), file=SANITIZE_FILE)]
+            problems += [
+                str(each) for each in fitting or check_conditions(policy, snapshot, file=SANITIZE_FILE)
+            ]
+    return problems + [
+        str(each) for each in check_files(policy, mounts(platform, source), file=SANITIZE_FILE)
+    ]
 
 
 def sanitize_data(work: Work, deployment_id: str, source_path: str, policy_ref: str | None) -> None:
@@ -104,7 +109,11 @@ def sanitize_data(work: Work, deployment_id: str, source_path: str, policy_ref: 
     """
     platform, target = work.platform, work.environment
     source = environment_at(platform, source_path)
-    running, policy, key = platform.current(source), policy_of(platform, source, policy_ref), stable_key(platform, target)
+    running, policy, key = (
+        platform.current(source),
+        policy_of(platform, source, policy_ref),
+        stable_key(platform, target),
+    )
     drawing_key = key or secrets.token_bytes(KEY_BYTES)
     deployment = work.deployment(deployment_id)
     needed = set(slots(platform.app(target.project, deployment.commit)))
@@ -112,7 +121,9 @@ def sanitize_data(work: Work, deployment_id: str, source_path: str, policy_ref: 
     for slot, version_id in running.data.items():
         if slot not in needed:
             continue
-        version = make_version(work, deployment, slot, made_by="sync", contents="sanitized", parent=version_id)
+        version = make_version(
+            work, deployment, slot, made_by="sync", contents="sanitized", parent=version_id
+        )
         kind, _, name = slot.partition(":")
         if kind == "database":
             database, origin = platform.database(target, name), platform.database(source, name)
@@ -125,6 +136,7 @@ def sanitize_data(work: Work, deployment_id: str, source_path: str, policy_ref: 
                 platform.layout.mount(source, platform.store.deployments.version(version_id)),
                 platform.layout.mount(target, version),
                 policy.files.get(name, ()),
+                mount=name,
                 key=drawing_key,
             )
             report["mounts"] = {**_dict(report["mounts"]), name: files.to_dict()}
@@ -135,7 +147,9 @@ def sanitize_data(work: Work, deployment_id: str, source_path: str, policy_ref: 
 def databases(deployment: Deployment) -> Mapping[str, str]:
     """The data version of each database service."""
     return {
-        slot.partition(":")[2]: version for slot, version in deployment.data.items() if slot.startswith("database:")
+        slot.partition(":")[2]: version
+        for slot, version in deployment.data.items()
+        if slot.startswith("database:")
     }
 
 
@@ -143,7 +157,9 @@ def mounts(platform: Platform, environment: Environment) -> Mapping[str, Path]:
     """Where the files of each mount lie."""
     running = platform.current(environment)
     return {
-        slot.partition(":")[2]: platform.layout.mount(environment, platform.store.deployments.version(version))
+        slot.partition(":")[2]: platform.layout.mount(
+            environment, platform.store.deployments.version(version)
+        )
         for slot, version in running.data.items()
         if slot.startswith("mount:")
     }
@@ -161,11 +177,15 @@ def stable_key(platform: Platform, target: Environment) -> bytes | None:
         try:
             secret = reference.file.read_bytes().strip()
         except OSError as error:
-            raise Failed(215, f"The sanitizing key {reference.file} cannot be read: {error.strerror}.", "put it there") from None
+            raise Failed(
+                215, f"The sanitizing key {reference.file} cannot be read: {error.strerror}.", "put it there"
+            ) from None
     else:
         secret = os.environ.get(reference.env or "", "").encode()
     if len(secret) < KEY_BYTES:
-        raise Failed(215, f"The configured sanitizing key is shorter than {KEY_BYTES} bytes.", "openssl rand -hex 32")
+        raise Failed(
+            215, f"The configured sanitizing key is shorter than {KEY_BYTES} bytes.", "openssl rand -hex 32"
+        )
     return hmac.digest(secret, target.project.name.encode(), hashlib.sha256)
 
 
@@ -174,7 +194,11 @@ def in_words(report: Mapping[str, object]) -> str:
     found = [each for each in _dict(report["databases"]).values() if isinstance(each, dict)]
     rows = sum(each["rows"] for each in found)
     masked = sum(
-        1 for each in found for table in each["tables"] for column in table["columns"] if column["mask"] != "keep"
+        1
+        for each in found
+        for table in each["tables"]
+        for column in table["columns"]
+        if column["mask"] != "keep"
     )
     return f"{rows:,} rows copied, {masked} columns masked, leaks 0"
 
@@ -187,5 +211,3 @@ def _show(done: Progress) -> None:
 def _dict(value: object) -> dict[str, object]:
     assert isinstance(value, dict)
     return value
-
-
