@@ -13,15 +13,17 @@ from branchline.domain.activity import Holder
 from branchline.errors import Failed
 
 _END_SECONDS = 10
-_START_TOLERANCE_SECONDS = 0.05
-"""psutil computes a start time from the boot time, which can shift by rounding."""
+_START_FIELD = 19
+"""Place of `starttime` among the fields of /proc/PID/stat behind the command's name (proc(5), field 22)."""
 
 
 class LocalProcesses:
-    """Answers for this host only."""
+    """Answers for this host only. A process is known by its number, the boot, and its start in ticks since that
+    boot: psutil's start time moves when somebody sets the clock, and a living process would look dead.
+    """
 
     def this(self) -> Holder:
-        return Holder(platform.node(), _boot(), os.getpid(), psutil.Process().create_time())
+        return Holder(platform.node(), _boot(), os.getpid(), _started(os.getpid()))
 
     def is_here(self, holder: Holder) -> bool:
         """Whether this host can be asked about it."""
@@ -60,10 +62,9 @@ class LocalProcesses:
             return None
         try:
             process = psutil.Process(holder.pid)
-            if abs(process.create_time() - holder.pid_started) > _START_TOLERANCE_SECONDS:
-                return None
-            return process if _lives(process) else None
-        except psutil.NoSuchProcess:
+            same = _started(holder.pid) == holder.pid_started
+            return process if same and _lives(process) else None
+        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             return None
 
 
@@ -72,6 +73,11 @@ def _lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _started(pid: int) -> float:
+    stat = Path("/proc", str(pid), "stat").read_bytes()
+    return float(stat.rpartition(b")")[2].split()[_START_FIELD])
 
 
 def _boot() -> str:

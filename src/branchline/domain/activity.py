@@ -47,6 +47,9 @@ class Grip:
     activity_id: str
     tokens: tuple[tuple[str, int], ...] = ()
 
+    def without(self, resource: str) -> Grip:
+        return Grip(self.activity_id, tuple(pair for pair in self.tokens if pair[0] != resource))
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:

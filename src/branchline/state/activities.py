@@ -114,9 +114,14 @@ class Activities:
             )
 
     def end(self, grip: Grip, result: Result, reason: str | None, now: datetime, *, cancelled: bool) -> None:
-        """Ends it, and gives its leases back, in one transaction."""
+        """Ends it, its steps that nobody ended, and gives its leases back, in one transaction."""
         with self._database.write() as session:
             row = _held(session, grip)
+            session.execute(
+                update(tables.Step)
+                .where(tables.Step.activity_id == grip.activity_id, tables.Step.state == "begun")
+                .values(state="failed", detail="cut short", ended_at=now)
+            )
             row.state = "cancelled" if cancelled else "complete"
             row.result, row.reason, row.ended_at = result, reason, now
             session.execute(delete(tables.Lease).where(tables.Lease.activity_id == grip.activity_id))

@@ -101,14 +101,15 @@ class Deployments:
         """The commit point: one compare-and-swap moves the environment's pointer, code and data together.
 
         With `backup` the data versions that are replaced are kept for that long at least.
-        Raises LostLease, or Failed when the pointer is not where this operation found it.
+        Raises LostLease, or Failed when the pointer is not where it was when the candidate was made.
         """
         with self._database.write() as session:
             require(session, grip)
+            row = session.get_one(tables.Deployment, deployment_id)
             moved = session.execute(
                 update(tables.Environment)
                 .where(tables.Environment.id == environment.id)
-                .where(tables.Environment.deployment_id.is_not_distinct_from(environment.deployment_id))
+                .where(tables.Environment.deployment_id.is_not_distinct_from(row.previous_id))
                 .values(deployment_id=deployment_id, status="active")
             )
             if cast("Any", moved).rowcount != 1:
@@ -117,7 +118,6 @@ class Deployments:
                     f"Environment {environment.path} was changed by somebody else in the meantime.",
                     "run it again",
                 )
-            row = session.get_one(tables.Deployment, deployment_id)
             row.state, row.deployed_at = "deployed", now
             for resource in session.scalars(
                 select(tables.Resource).where(
@@ -127,9 +127,9 @@ class Deployments:
                 )
             ):
                 resource.state = "kept"
-            if backup is not None and environment.deployment_id is not None:
+            if backup is not None and row.previous_id is not None:
                 kept = _data(session, deployment_id).values()
-                for version in _data(session, environment.deployment_id).values():
+                for version in _data(session, row.previous_id).values():
                     if version not in kept:
                         session.add(
                             _backup(

@@ -13,6 +13,7 @@ from branchline.operation import Operation
 from branchline.platform import Platform, Work
 from branchline.steps.agree import agree
 from branchline.steps.data import remove_version
+from branchline.steps.projects import guard_pushes
 from branchline.steps.told import box
 
 
@@ -51,6 +52,8 @@ def finish(platform: Platform, operation: Operation) -> None:
     if deployment.advance_branch:
         with _or_warned(operation, f"branch {environment.branch} was not moved to {deployment.commit[:12]}"):
             platform.repository(environment.project.name).advance(environment.branch, deployment.commit)
+    with _or_warned(operation, "pushes are guarded as before"):
+        guard_pushes(platform, environment.project)
     with _or_warned(operation, "post_deploy"):
         _run_post_deploy(platform, operation, environment, deployment)
     with _or_warned(operation, "what is not needed any more was not removed"):
