@@ -20,7 +20,7 @@ from branchline.adapters.box_layout import TAG, environment, mount_points, scrat
 from branchline.adapters.boxed_process import BoxedProcess, Limits, Start, raise_for, started
 from branchline.adapters.leftovers import owned_name, remove_tree
 from branchline.adapters.marked_processes import end_marked
-from branchline.errors import BadInput, BranchlineError, Refused
+from branchline.errors import BadInput, BranchlineError, Failed, Refused
 from branchline.ports import Box, Output, Sandbox
 
 _APP = "/app"
@@ -273,7 +273,8 @@ class _Attendant(threading.Thread):
             if not self._stopping:
                 self._output(f"[the server ended by itself with exit code {code}]")
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked for the server
-            if not self._stopping:
+            no_box = isinstance(error, Failed) and error.number == 409  # noqa: PLR2004 - what a killed one says too
+            if not (self._stopping and no_box):
                 self._error = error
 
     def stop(self) -> None:
