@@ -39,6 +39,11 @@ class Layout:
         """A directory of one activity's own, gone when it ends."""
         return self.home / "scratch" / activity_id
 
+    @property
+    def empty(self) -> Path:
+        """A directory in which nothing ever lies, for commands that need no application."""
+        return self.home / "empty"
+
     def environment(self, environment: Environment) -> Path:
         return self.home / "environments" / environment.project.name / environment.name
 

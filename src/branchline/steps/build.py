@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 
 from branchline.domain import variable
 from branchline.domain.activity import Want
@@ -18,19 +16,23 @@ from branchline.steps.told import build_time_environment
 WAIT_FOR_SAME_BUILD_SECONDS = 3600.0
 
 
-def key_of(platform: Platform, project: Project, commit: str) -> BuildKey:
-    """All that decides what a build gives: the tree, the build part of its config, build variables, tools."""
+def key_of(platform: Platform, project: Project, commit: str, tag: str = "") -> BuildKey:
+    """All that decides what a build gives: the tree, the build part of its config, build variables, tools.
+
+    The tools are asked for their versions by processes with this tag.
+    """
     app = platform.app(project, commit)
     tree = platform.repository(project.name).resolve(commit).tree
     values = variable.at_build(platform.store.variables.of(project), app.variables.env)
-    return build_key(tree, app, values, _tool_versions(platform, app))
+    return build_key(tree, app, values, _tool_versions(platform, app, tag))
 
 
 def build_artifact(work: Work, commit: str) -> str:
     """The digest of the commit's artifact: what its build key has, or what its build hook makes now."""
     platform = work.platform
     project = platform.store.environments.project(work.activity.project)
-    key = key_of(platform, project, commit)
+    work.operation.making("processes", work.operation.id)
+    key = key_of(platform, project, commit, work.operation.id)
     found = platform.store.artifacts.of_key(key.digest)
     if found is None:
         with work.operation.also(Want(f"build:{key.digest}"), WAIT_FOR_SAME_BUILD_SECONDS):
@@ -51,7 +53,6 @@ def _build(work: Work, project: Project, commit: str, key: BuildKey) -> Artifact
     tree.mkdir(parents=True)
     repository.export(commit, tree)
     if app.hooks.build:
-        operation.making("processes", operation.id)
         platform.sandbox.run(
             app.hooks.build,
             Box(
@@ -65,6 +66,7 @@ def _build(work: Work, project: Project, commit: str, key: BuildKey) -> Artifact
         )
     for mount in app.mounts:
         (tree / mount).mkdir(parents=True, exist_ok=True)
+    operation.making("incoming", operation.id)
     archived = platform.artifacts.put(tree, lambda digest: operation.making("artifact", digest))
     shutil.rmtree(tree)
     return platform.store.artifacts.keep(
@@ -78,11 +80,12 @@ def _artifact(work: Work, archived: Archived) -> Artifact:
     )
 
 
-def _tool_versions(platform: Platform, app: App) -> dict[str, str]:
+def _tool_versions(platform: Platform, app: App, tag: str) -> dict[str, str]:
     versions = {}
+    platform.layout.empty.mkdir(parents=True, exist_ok=True)
     for tool in app.build.tools:
         lines: list[str] = []
-        with tempfile.TemporaryDirectory() as empty:
-            platform.sandbox.run(f"{tool} --version", Box(tree=Path(empty)), timeout=20, output=lines.append)
+        box = Box(tree=platform.layout.empty, tag=tag)
+        platform.sandbox.run(f"{tool} --version", box, timeout=20, output=lines.append)
         versions[tool] = " ".join(lines)
     return versions

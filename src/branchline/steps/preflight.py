@@ -60,7 +60,8 @@ def preflight_deploy(work: Work, ref: str | None, *, force: bool, retry_bad: str
     """
     platform, environment = work.platform, work.environment
     commit = deployable_commit(platform, environment, ref)
-    digest = built_digest(platform, environment.project, commit.id)
+    work.operation.making("processes", work.operation.id)
+    digest = built_digest(platform, environment.project, commit.id, work.operation.id)
     if digest and retry_bad:
         platform.store.artifacts.lift(work.grip, environment, digest, retry_bad, platform.clock())
     reasons_against(platform, environment, commit.id, digest).refuse(
@@ -162,9 +163,9 @@ def already_runs(platform: Platform, environment: Environment, commit: str, dige
     return f"{environment.path} runs artifact {short_digest(digest)} with these settings already"
 
 
-def built_digest(platform: Platform, project: Project, commit: str) -> str | None:
-    """The artifact of the commit's build key, when it was built before."""
-    artifact = platform.store.artifacts.of_key(key_of(platform, project, commit).digest)
+def built_digest(platform: Platform, project: Project, commit: str, tag: str = "") -> str | None:
+    """The artifact of the commit's build key, when it was built before. Processes that find out have this tag."""
+    artifact = platform.store.artifacts.of_key(key_of(platform, project, commit, tag).digest)
     return artifact.digest if artifact else None
 
 

@@ -24,6 +24,7 @@ class Undo:
         return {
             "processes": self._processes,
             "scratch": self._scratch,
+            "incoming": self._incoming,
             "artifact": self._artifact,
             "tree": self._tree,
             "candidate": self._candidate,
@@ -38,8 +39,10 @@ class Undo:
     def _scratch(self, _grip: Grip, name: str) -> None:
         self._platform.remove_directory(self._platform.layout.scratch(name))
 
-    def _artifact(self, grip: Grip, digest: str) -> None:
+    def _incoming(self, _grip: Grip, _name: str) -> None:
         self._platform.artifacts.sweep()
+
+    def _artifact(self, grip: Grip, digest: str) -> None:
         store = self._platform.store
         known = any(artifact.digest == digest for artifact in store.artifacts.all())
         if not known and not store.activities.recorded_elsewhere(grip.activity_id, "artifact", digest):
