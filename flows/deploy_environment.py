@@ -6,11 +6,17 @@ from tasks.build import build_artifact
 from tasks.deploy import check_candidate, finish, preflight_deploy, prepare_data, prepare_release, switch
 from tasks.operate import deployed_environment, operation, skipped
 from tasks.preview import preview_deploy
+from tasks.runs import named, one_clear_error
 from tasks.summarize import summarize
 from tasks.types import EnvironmentPath, Ref
 
 
-@flow(name="deploy", flow_run_name="deploy {ref} to {environment}", retries=0)
+@flow(
+    name="deploy",
+    flow_run_name=named("deploy {ref} to {environment}", "deploy {environment}"),
+    retries=0,
+)
+@one_clear_error
 def deploy_environment(
     environment: EnvironmentPath,
     ref: Ref | None = None,

@@ -3,10 +3,12 @@ from prefect import flow
 from branchline.steps.preview import Preview
 from branchline.steps.summary import Summary
 from flows.promotion import promote
+from tasks.runs import named, one_clear_error
 from tasks.types import Project
 
 
-@flow(name="promote-to-production", flow_run_name="promote {project} to Production", retries=0)
+@flow(name="promote-to-production", flow_run_name=named("promote {project} to Production"), retries=0)
+@one_clear_error
 def promote_to_production(
     project: Project,
     source: str | None = None,

@@ -2,10 +2,12 @@ from prefect import flow
 
 from branchline.steps.summary import Summary
 from branchline.wiring import open_platform
+from tasks.runs import one_clear_error
 from tasks.summarize import summarize
 
 
 @flow(name="recover", flow_run_name="recover what was cut short", retries=0)
+@one_clear_error
 def recover_operations() -> list[Summary]:
     """End what dead processes of this host left behind: finished behind the switch, removed before it."""
     return [summarize(activity.id) for activity in open_platform().operations.recover()]

@@ -6,11 +6,17 @@ from tasks.deploy import check_candidate, finish, keep_data, prepare_release, sw
 from tasks.operate import deployed_environment, operation
 from tasks.preview import preview_rollback
 from tasks.rollback import preflight_rollback
+from tasks.runs import named, one_clear_error
 from tasks.summarize import summarize
 from tasks.types import EnvironmentPath
 
 
-@flow(name="rollback", flow_run_name="roll back {environment} to {to}", retries=0)
+@flow(
+    name="rollback",
+    flow_run_name=named("roll back {environment} to {to}", "roll back {environment}"),
+    retries=0,
+)
+@one_clear_error
 def roll_back_environment(
     environment: EnvironmentPath,
     to: str | None = None,
