@@ -14,6 +14,7 @@ from typing import Any
 
 from prefect.exceptions import ParameterTypeError
 from prefect.flows import Flow
+from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -39,10 +40,10 @@ def _keep_prefect_off_the_terminal() -> None:
     """Steps and errors are shown by whoever called; Prefect's own lines go to its server only."""
     if os.environ.get("BRANCHLINE_DEBUG"):
         return
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
-        logger = logging.getLogger(name)
-        for handler in [each for each in logger.handlers if isinstance(each, PrefectConsoleHandler)]:
-            logger.removeHandler(handler)
+    setup_logging()
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, PrefectConsoleHandler)]:
+        root.removeHandler(handler)
 
 
 def _load(file: str) -> Flow[..., Any]:

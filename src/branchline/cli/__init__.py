@@ -53,7 +53,7 @@ def run(words: Sequence[str]) -> int:
         _raise_for_debugging()
         show_error(error)
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last one to catch it: a person sees a sentence
         _raise_for_debugging()
         unforeseen = f"Something unforeseen happened: {type(error).__name__}: {error}"
         show_error(Failed(399, unforeseen, "run it again with --debug, and report what it says"))

@@ -2,11 +2,69 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Annotated
+
 import typer
+from rich.markup import escape
+
+from branchline.cli.operations import Environment, Json
+from branchline.cli.terminal import err, out, show_json, show_table
+from branchline.errors import Refused
+from branchline.steps.policies import chosen_policy, draft_policy, preview_rows
+from branchline.steps.promote import environment_at
+from branchline.steps.sync import policy_problems
+from branchline.wiring import open_platform
 
 app = typer.Typer(help="Sanitization policies: what happens to each column and file.", no_args_is_help=True)
+File = Annotated[
+    Path | None,
+    typer.Option("--file", help="A sanitize.yaml that you work on; without it, the running commit's."),
+]
+Ref = Annotated[str | None, typer.Option("--ref", help="Read it from this commit.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Policies."""
+@app.command()
+def suggest(environment: Environment) -> None:
+    """Write a first policy from the live schema to standard output: names, types and sampled values are looked at."""
+    platform = open_platform()
+    sys.stdout.write(draft_policy(platform, environment_at(platform, environment)))
+
+
+@app.command()
+def check(environment: Environment, file: File = None, ref: Ref = None, json: Json = False) -> None:
+    """Compare a policy with the live schema and files: exit code 0 when a sync would run, 3 when not."""
+    platform = open_platform()
+    found = environment_at(platform, environment)
+    problems = policy_problems(platform, found, chosen_policy(platform, found, file, ref))
+    if json:
+        show_json({"problems": problems})
+    elif not problems:
+        out.print(f"[green]✓[/] every column and file of {escape(found.path)} has a decision")
+    for problem in () if json else problems:
+        err.print(f"[red]✗[/] {escape(problem)}", soft_wrap=True)
+    if problems:
+        raise typer.Exit(Refused.exit_code)
+
+
+@app.command()
+def preview(
+    environment: Environment,
+    table: Annotated[str | None, typer.Option("--table", help="Only this table.")] = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, max=1000, help="How many of each.")] = 5,
+    file: File = None,
+    ref: Ref = None,
+    json: Json = False,
+) -> None:
+    """Show masked rows only, as a sync would write them; nothing is changed."""
+    platform = open_platform()
+    found = environment_at(platform, environment)
+    masked = preview_rows(platform, found, chosen_policy(platform, found, file, ref), table, rows)
+    if json:
+        show_json(masked)
+        return
+    for name, lines in masked.items():
+        if lines:
+            columns = [[column, *(line[column] for line in lines)] for column in lines[0]]
+            show_table(["", *(f"row {number}" for number in range(1, len(lines) + 1))], columns, f"\n{name}")

@@ -96,9 +96,13 @@ def policy_problems(platform: Platform, source: Environment, policy: Policy) -> 
             problems += [
                 str(each) for each in fitting or check_conditions(policy, snapshot, file=SANITIZE_FILE)
             ]
-    return problems + [
-        str(each) for each in check_files(policy, mounts(platform, source), file=SANITIZE_FILE)
-    ]
+    there = mounts(platform, source)
+    for name, directory in there.items():
+        problems += check_files(directory, policy.files.get(name, ()), mount=name)
+    for name in policy.files.keys() - there.keys():
+        known = ", ".join(there) or "none"
+        problems.append(f"{SANITIZE_FILE}:files.{name}: there is no such mount; there are: {known}")
+    return problems
 
 
 def sanitize_data(work: Work, deployment_id: str, source_path: str, policy_ref: str | None) -> None:

@@ -1,0 +1,51 @@
+"""Working on a policy before a sync uses it: draft one, check one, see what it makes of real rows."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from branchline.config import SANITIZE_FILE
+from branchline.domain.environment import Environment
+from branchline.domain.policy import Policy
+from branchline.errors import BadInput
+from branchline.platform import Platform
+from branchline.ports import Snapshot
+from branchline.sanitize import suggest
+from branchline.sanitize.policy_file import read_policy
+from branchline.steps.sync import databases, mounts, policy_of
+
+
+def draft_policy(platform: Platform, environment: Environment) -> str:
+    """YAML with a guess for every column of the live schema; no value of any row is in it."""
+    with _snapshot(platform, environment) as snapshot:
+        return suggest.suggest(
+            snapshot.schema(), suggest.sample(snapshot), list(mounts(platform, environment))
+        )
+
+
+def preview_rows(
+    platform: Platform, environment: Environment, policy: Policy, table: str | None, rows: int
+) -> dict[str, list[dict[str, object]]]:
+    """The first rows of each table that has any, or of one, as a sync would write them: masked values only."""
+    with _snapshot(platform, environment) as snapshot:
+        tables = [table] if table else [name for name, rule in policy.tables.items() if rule.action == "copy"]
+        return {name: suggest.preview(snapshot, policy, name, rows) for name in tables}
+
+
+def chosen_policy(platform: Platform, environment: Environment, file: Path | None, ref: str | None) -> Policy:
+    """From a file that is being worked on, or from a commit. Raises BadInput."""
+    if file is None:
+        return policy_of(platform, environment, ref)
+    try:
+        return read_policy(file.read_bytes(), file=file.name)
+    except OSError as error:
+        raise BadInput(217, f"{file} cannot be read: {error.strerror}.", f"name a {SANITIZE_FILE}") from None
+
+
+def _snapshot(platform: Platform, environment: Environment) -> AbstractContextManager[Snapshot]:
+    found = databases(platform.current(environment))
+    if not found:
+        raise BadInput(218, f"{environment.path} has no database.", f"branchline status {environment.path}")
+    service, version = next(iter(found.items()))
+    return platform.database(environment, service).snapshot(version)
