@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from branchline.adapters.push_guard import ProtectedBranch
 from branchline.config import Settings, plan_named, read_app
 from branchline.domain.activity import Activity, Grip
 from branchline.domain.app import App
@@ -16,7 +15,7 @@ from branchline.domain.plan import Plan
 from branchline.errors import Refused
 from branchline.layout import Layout
 from branchline.operation import Operation, Operations, StepRun
-from branchline.ports import ArtifactStore, Database, Sandbox, SourceRepository, Trees
+from branchline.ports import ArtifactStore, Database, ProtectedBranch, Sandbox, SourceRepository, Trees
 from branchline.state.store import Store
 
 

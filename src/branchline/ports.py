@@ -60,6 +60,16 @@ class SourceRepository(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ProtectedBranch:
+    """A branch that only promotion moves. `command` is what moves it: `branchline promote staging store`."""
+
+    name: str
+    command: str
+    may_be_created: bool
+    """Whether a push may make it while it does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
 class Archived:
     """What an artifact store knows of one artifact: `digest` is `sha256:<hex>` of the uncompressed tar, `files` counts
     files and links, `size` is the bytes of all files, `stored_size` those it takes in the store.

@@ -20,6 +20,7 @@ from branchline.adapters.git_command import QUARANTINE, plain
 from branchline.config import read_app
 from branchline.domain.names import check_branch, check_ref, environment_id
 from branchline.errors import BranchlineError, Failed, Refused
+from branchline.ports import ProtectedBranch
 
 PROTECTED_FILE = "branchline-protected.json"
 
@@ -40,16 +41,6 @@ fi
 echo "Branchline refused this push because its push guard cannot run ($python): reinstall Branchline." >&2
 exit 1
 """
-
-
-@dataclass(frozen=True, slots=True)
-class ProtectedBranch:
-    """A branch that only promotion moves. `command` is what moves it: `branchline promote staging store`."""
-
-    name: str
-    command: str
-    may_be_created: bool
-    """Whether a push may make it while it does not exist."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from branchline.adapters.push_guard import ProtectedBranch
 from branchline.domain.environment import Environment, Project, short_digest
 from branchline.domain.names import check_project, environment_id
 from branchline.domain.plan import TIERS
 from branchline.errors import BadInput
 from branchline.platform import Platform
+from branchline.ports import ProtectedBranch
 
 
 @dataclass(frozen=True, slots=True)

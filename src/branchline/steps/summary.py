@@ -74,11 +74,16 @@ def as_markdown(summary: Summary) -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {step['name']} | {step['state']} | {step['seconds']} | {step['detail']} |"
+        f"| {step['name']} | {step['state']} | {step['seconds']} | {in_a_cell(step['detail'])} |"
         for step in summary.steps
     ]
-    lines += [f"- warning: {warning}" for warning in summary.warnings]
+    lines += ["", *(f"- warning: {warning}" for warning in summary.warnings)]
     return "\n".join(lines) + "\n"
+
+
+def in_a_cell(text: str | None) -> str:
+    """Of a Markdown table."""
+    return (text or "").strip().replace("|", "\\|").replace("\n", "<br>")
 
 
 def _in_words(platform: Platform, deployment_id: str | None) -> str | None:
