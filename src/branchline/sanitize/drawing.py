@@ -17,6 +17,11 @@ import polars_hash  # noqa: F401 - gives expressions their `chash` namespace
 from branchline.sanitize import pools
 
 
+def sub_key(key: bytes, kind: str) -> str:
+    """The key for one kind of value, as the hexadecimal text that is given to HMAC."""
+    return hmac.new(key, kind.encode(), hashlib.sha256).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Digest:
     """Keyed hashes of a column, NULL where the value is."""
@@ -32,12 +37,11 @@ class Digest:
 
     def decimals(self, digits: int) -> pl.Series:
         """A decimal number with leading zeros, about 3.3 bits a digit."""
-        parts = [
-            (self.word(position) % 10 ** min(5, digits - 5 * position))
-            .cast(pl.String)
-            .str.zfill(min(5, digits - 5 * position))
-            for position in range(-(-digits // 5))
-        ]
+        parts = []
+        for at, start in enumerate(range(0, digits, 9)):
+            size = min(9, digits - start)
+            number = self.hex.str.slice(15 * at, 15).str.to_integer(base=16, dtype=pl.UInt64) % 10**size
+            parts.append(number.cast(pl.String).str.zfill(size))
         return joined(*parts)
 
 
@@ -66,7 +70,7 @@ class Draw:
 
     def digest(self, values: pl.Series, kind: str) -> Digest:
         """Keyed hashes of text; equal values of a block are hashed once."""
-        subkey = hmac.new(self.key, f"{kind}/{self.attempt}".encode(), hashlib.sha256).hexdigest()
+        subkey = sub_key(self.key, f"{kind}/{self.attempt}" if self.attempt else kind)
         values = values.alias("v")
         distinct = values.unique()
         if 2 * distinct.len() > values.len():
@@ -104,18 +108,19 @@ class Draw:
         return Person(first, self._avoiding("last_name", normal, digest, 3), digest)
 
     def _avoiding(self, kind: str, identity: pl.Series, digest: Digest, start: int) -> pl.Series:
-        size = pools.pool(self.locale, kind).len()
-        frame = pl.DataFrame({"identity": identity})
-        for position in range(3):
-            number = digest.word(start + position) % size
-            frame = frame.with_columns(
-                number.alias(f"n{position}"), self.pick_slug(kind, number).alias(f"s{position}")
+        chosen = digest.word(start) % pools.pool(self.locale, kind).len()
+        for further in (1, 2):
+            chosen = chosen.alias("n")
+            clash = (
+                pl.DataFrame({"i": identity, "s": self.pick_slug(kind, chosen)})
+                .select(pl.col("i").str.contains(pl.col("s"), literal=True).fill_null(value=False))
+                .to_series()
             )
-        inside = [
-            pl.col("identity").str.contains(pl.col(f"s{position}"), literal=True) for position in (0, 1)
-        ]
-        chosen = pl.when(~inside[0]).then("n0").when(~inside[1]).then("n1").otherwise("n2")
-        return frame.select(chosen.alias(kind)).to_series()
+            if not clash.any():
+                break
+            other = digest.word(start + further) % pools.pool(self.locale, kind).len()
+            chosen = other.zip_with(clash, chosen)
+        return chosen
 
     @staticmethod
     def _gather(values: pl.Series, numbers: pl.Series) -> pl.Series:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from branchline.domain.schema import Column, Table
@@ -124,7 +124,7 @@ def column_yaml(column: Column, indent: int, samples: Sequence[str] = ()) -> str
     return f"{' ' * indent}{yaml_key(column.name)}: {rule}  # {chosen.why}\n"
 
 
-def table_yaml(table: Table, samples: dict[str, list[str]] | None = None) -> str:
+def table_yaml(table: Table, samples: Mapping[str, Sequence[str]] | None = None) -> str:
     """One table of a policy."""
     key = yaml_key(table.name)
     if table.module:

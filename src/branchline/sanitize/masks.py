@@ -276,6 +276,15 @@ def _permuted(values: pl.Series, draw: Draw, kind: str) -> pl.Series:
 
 
 @register()
+def path(values: pl.Series, draw: Draw) -> pl.Series:
+    """A file's path as a placeholder of that file is named: its folder stays, its name becomes 32 hexadecimal digits."""
+    parts = values.str.extract_groups(r"(?s)^(.*/)?([^/]*)$").struct.unnest()
+    folder, name = parts.to_series(0).fill_null(""), parts.to_series(1)
+    ending = name.str.extract(r"[^.](\.[0-9A-Za-z]{1,5})$").str.to_lowercase().fill_null("")
+    return joined(folder, draw.digest(name, "file name").text(32), ending)
+
+
+@register()
 def text(values: pl.Series, draw: Draw) -> pl.Series:
     """Sentences that mean nothing, about as many as there were."""
     digest = draw.digest(values, "text")

@@ -15,7 +15,7 @@ from branchline.errors import Failed
 from branchline.ports import Block, Loader, Snapshot
 from branchline.sanitize.checking import check, check_conditions, refuse
 from branchline.sanitize.guessing import QUASI
-from branchline.sanitize.proof import Findings, prove
+from branchline.sanitize.proof import Findings, check_rows, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
 from branchline.sanitize.scan import Originals
 from branchline.sanitize.table import masker_for, value_derived_usernames
@@ -53,11 +53,11 @@ def replicate(
     clock.lap("copy")
     progress(Progress("finish"))
     target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])
+    check_rows(target, {table.name: table.rows for table in tables if table.action == "copy"})
     clock.lap("finish")
     disarm(target, policy, progress)
     clock.lap("disarm")
-    expected = {table.name: table.rows for table in tables if table.action == "copy"}
-    findings = prove(source, target, policy, schema, originals, expected, progress) if scan else Findings()
+    findings = prove(source, target, policy, schema, originals, progress) if scan else Findings()
     clock.lap("prove")
     return SyncReport(
         tables,

@@ -18,35 +18,53 @@ import polars as pl
 
 WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
 DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
+PLAIN = r"^[0-9a-z]+(?:[ .+'@%_\-][0-9a-z]+)*$"
+NUMBER = r"^ *[+(]*[0-9][0-9()./ \-]*$"
 DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])"
 LONGEST_RUN = 4
+FEWEST_DIGITS = 7
+SHORTEST = 8
 MOST_HITS = 200_000
 COMMON = 20
 _BITS = 28
 _WORDS = 1 << (_BITS - 6)
+_ONE_BIT = pl.Series([1 << bit for bit in range(64)], dtype=pl.UInt64)
 
 
 def normal(values: pl.Series) -> pl.Series:
     """Words in small letters, one space between."""
-    return values.str.to_lowercase().str.extract_all(WORD).list.join(" ")
+    lower = values.str.to_lowercase()
+    plain = lower.str.contains(
+        PLAIN
+    )  # most are, and a regular expression's matches cost more than its answer
+    if plain.all():
+        return lower
+    return lower.zip_with(plain, lower.str.extract_all(WORD).list.join(" "))
 
 
 def telephone(values: pl.Series) -> pl.Series:
-    """Digits only, without leading zeros; NULL where fewer than seven are left or it is a date."""
-    digits = values.str.replace_all(r"\D", "").str.strip_chars_start("0")
-    like_one = values.str.contains(r"^\s*[+(]*\d[\d()./ \-]*$")
-    fits = (digits.str.len_bytes() >= 7) & like_one & ~values.str.contains(DATE)
-    return pl.select(pl.when(fits).then(digits)).to_series()
+    """Digits only, without leading zeros; NULL where fewer than seven are left, it is a date, or more than a number."""
+    like_one = values.str.contains(NUMBER) & ~values.str.contains(DATE)
+    numbers = pl.select(pl.when(like_one).then(values)).to_series()
+    if numbers.null_count() == numbers.len():
+        return numbers
+    digits = numbers.str.replace_many(list(" +()./-"), [""] * 7).str.strip_chars_start("0")
+    return pl.select(pl.when(digits.str.len_bytes() >= FEWEST_DIGITS).then(digits)).to_series()
 
 
 def telling(values: pl.Series, *, identifying: bool) -> pl.Series:
     """The forms by which originals are remembered: only those that point at something."""
     values = values.drop_nulls().unique()
+    numbers = telephone(values)
+    if numbers.null_count() < numbers.len():
+        values = values.filter(numbers.is_null())
     forms = normal(values)
     points = forms.str.contains("@", literal=True)
     if identifying:
-        points |= (forms.str.len_chars() >= 8) & forms.str.contains(r"[ \d]") & ~values.str.contains(DATE)
-    return pl.concat([forms.filter(points), telephone(values).drop_nulls()]).unique().alias("form")
+        points |= (
+            (forms.str.len_chars() >= SHORTEST) & forms.str.contains(r"[ 0-9]") & ~values.str.contains(DATE)
+        )
+    return pl.concat([forms.filter(points), numbers.drop_nulls()]).alias("form")
 
 
 class Filter:
@@ -61,8 +79,10 @@ class Filter:
         if forms.is_empty():
             return
         self.empty = False
-        bits = self._bits(forms).group_by("word").agg(pl.col("bits").bitwise_or())
-        self._words = self._words.scatter(bits["word"], self._words.gather(bits["word"]) | bits["bits"])
+        bits = self._bits(forms)
+        while bits.height:  # forms that share a word overwrite each other: what is missing goes in again
+            self._words = self._words.scatter(bits["word"], self._words.gather(bits["word"]) | bits["bits"])
+            bits = bits.filter((self._words.gather(bits["word"]) & bits["bits"]) != bits["bits"])
 
     def has(self, forms: pl.Series) -> pl.Series:
         """Which forms may have been added; the others were not."""
@@ -70,12 +90,10 @@ class Filter:
         return (self._words.gather(bits["word"]) & bits["bits"]) == bits["bits"]
 
     def _bits(self, forms: pl.Series) -> pl.DataFrame:
-        hashed = pl.DataFrame({"h": forms.hash(self._seed)})
-        one = [
-            pl.lit(2, pl.UInt64).pow((pl.col("h") // 2**shift) % 64).cast(pl.UInt64) for shift in (24, 30, 36)
-        ]
-        return hashed.select(
-            (pl.col("h") % _WORDS).cast(pl.UInt32).alias("word"), (one[0] | one[1] | one[2]).alias("bits")
+        hashes = forms.hash(self._seed)
+        one = [_ONE_BIT.gather((hashes // 2**shift & 63).cast(pl.UInt32)) for shift in (24, 30, 36)]
+        return pl.DataFrame(
+            {"word": (hashes & (_WORDS - 1)).cast(pl.UInt32), "bits": one[0] | one[1] | one[2]}
         )
 
 

@@ -35,7 +35,7 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def without_values(error: sqlite3.Error) -> str:
+def without_values(error: Exception) -> str:
     """What the driver said, where that speaks of the schema only; else the kind of error."""
     text = str(error)
     if text.startswith(_SPEAKS_OF_SCHEMA_ONLY):
@@ -46,10 +46,10 @@ def without_values(error: sqlite3.Error) -> str:
 @contextmanager
 def scrubbed(doing: str, number: int = 504) -> Iterator[None]:
     """Raises Failed or Unavailable in place of a driver's error: no value in it, and the original not chained to it."""
-    failure: sqlite3.Error | None = None
+    failure: Exception | None = None
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:
         failure = error
     if failure is None:
         return
@@ -80,7 +80,6 @@ def connect(path: Path, mode: Literal["ro", "rw", "rwc"]) -> sqlite3.Connection:
         )
         try:
             connection.execute("PRAGMA temp_store = MEMORY")
-            connection.execute("PRAGMA trusted_schema = OFF")
             if mode == "ro":
                 connection.execute("PRAGMA query_only = ON")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()

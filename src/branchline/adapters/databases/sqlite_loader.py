@@ -315,14 +315,12 @@ def _piece(values: pl.Series, number: int, rowid: str, first: int) -> tuple[str,
     if pad is None or width * text.len() > WIDEST_JOIN:
         return None
     at = f"(s.{identifier(rowid)} - ({first})) * {width} + 1"
-    taken = f"CAST(substr(?{number}, {at}, {width}) AS TEXT)"
+    piece = f"substr(?{number}, {at}, {width})"
+    taken = f"CAST({piece} AS TEXT)"
     if sizes.min() != width:
-        taken = f"rtrim({taken})" if pad == " " else f"rtrim({taken}, char(31))"
-        text = (
-            text.str.pad_end(width, pad)
-            if bool((sizes == text.str.len_chars()).all())
-            else _padded(text, width, pad)
-        )
+        taken = f"rtrim({piece})" if pad == " " else f"rtrim({taken}, char(31))"
+        ascii_only = bool((sizes == text.str.len_chars()).all())
+        text = text.str.pad_end(width, pad) if ascii_only else _padded(text, width, pad)
     if values.null_count():
         taken = f"nullif({taken}, char(30))"
     sql = taken if cast == "TEXT" else f"CAST({taken} AS INTEGER)"

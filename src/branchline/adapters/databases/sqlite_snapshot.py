@@ -8,7 +8,7 @@ interpreter's lock. Anything else is read the plain way.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from branchline.ports import Block
 SEPARATOR, NULL_MARK = "\x1f", "\x1a"
 MOST_ROWS, FEWEST_ROWS = 65_536, 256
 BLOCK_BYTES = 16 * 2**20
+_DTYPES: Mapping[str, type[pl.DataType]] = {"text": pl.String, "integer": pl.Int64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,30 +174,28 @@ class _Reader:
         self.rows = max(FEWEST_ROWS, min(MOST_ROWS, self.rows * 8, fitting))
 
     def _joined(self, first: int, last: int) -> Block | None:
-        expected = {
-            name: {"text": "text", "integer": "integer"}.get(kind) for name, kind in self.kinds.items()
-        }
-        if not self.joins or not self.columns or None in expected.values():
+        if not self.joins or not self.columns or not set(self.kinds.values()) <= _DTYPES.keys():
             return None
-        joined = "group_concat(ifnull({0}, char(26)), char(31)), count({0}), total(typeof({0}) NOT IN ('{1}', 'null'))"
-        select = ", ".join(joined.format(identifier(name), kind) for name, kind in expected.items())
-        sql = (
-            f"SELECT count(*), group_concat({self.rowid}, char(31)), group_concat({self._kept()}, char(31)), {select} "
-            f"FROM {self.source} WHERE {self.rowid} BETWEEN ? AND ? AND {self.where}"
-        )
+        joined = f"group_concat(ifnull({{0}}, '{NULL_MARK}'), '{SEPARATOR}'), count({{0}})"
+        select = ", ".join(joined.format(identifier(name)) for name in self.columns)
+        between = f"{self.rowid} BETWEEN ? AND ? AND {self.where}"
+        rows = self._one(f"SELECT count(*) FROM {self.source} WHERE {between}", first, last)
+        complete = last - first + 1 == rows
+        rowids = "NULL" if complete else f"group_concat({self.rowid}, char(31))"
+        keep = f"group_concat({self._kept()}, char(31))" if self.keep else "NULL"
+        sql = f"SELECT {rowids}, {keep}, {select} FROM {self.source} WHERE {between}"
         try:
             row = self.connection.execute(sql, (first, last)).fetchone()
         except sqlite3.OperationalError:
             return None  # text that is not UTF-8: the plain way copes with it
-        rows, rowids, keep, values = row[0], row[1], row[2], row[3:]
+        rowids, keep, values = row[0], row[1], row[2:]
         series = []
         for position, name in enumerate(self.columns):
-            text, filled, strangers = values[3 * position : 3 * position + 3]
-            column = _split(name, text, rows, rows - filled) if not strangers else None
+            text, filled = values[2 * position : 2 * position + 2]
+            column = _split(name, text, rows, rows - filled, _DTYPES[self.kinds[name]])
             if column is None:
                 return None
-            series.append(column.cast(pl.Int64) if expected[name] == "integer" else column)
-        complete = last - first + 1 == rows
+            series.append(column)
         span = Span(first, last, None if complete else _split("rowid", rowids, rows, 0, pl.Int64))
         flags = pl.Series("keep", (keep or "").split(SEPARATOR)) == "1" if self.keep and rows else None
         return Block(pl.DataFrame(series), flags, span)
@@ -228,7 +227,7 @@ class _Reader:
 
 
 def _split(
-    name: str, text: str | None, rows: int, nulls: int, dtype: pl.DataType | type[pl.DataType] = pl.String
+    name: str, text: str | None, rows: int, nulls: int, dtype: type[pl.DataType] = pl.String
 ) -> pl.Series | None:
     """A joined column in its values again; None when a value itself held the marks that join them."""
     if rows == 0:
@@ -241,7 +240,8 @@ def _split(
         if int(marked.sum()) != nulls:
             return None
         column = pl.select(pl.when(~marked).then(column).alias(name)).to_series()
-    return column.cast(dtype)
+    typed = column.cast(dtype, strict=False)
+    return typed if typed.null_count() == nulls else None
 
 
 def _series(name: str, values: Sequence[Any]) -> pl.Series:
