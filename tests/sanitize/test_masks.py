@@ -1,0 +1,183 @@
+"""The rules that every mask keeps, over any values."""
+
+from __future__ import annotations
+
+import json
+import re
+from ipaddress import ip_address, ip_network
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from branchline.sanitize.drawing import Draw, permute
+from branchline.sanitize.masks import Unmaskable, catalogue
+from branchline.sanitize.table import apply
+
+KEY = bytes(range(32))
+TEXTS = st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8"), max_size=30)), min_size=1, max_size=30)
+PARAMETERS = {"constant": {"value": "c"}, "number_noise": {"percent": 10}, "date_shift": {"days": 30}, "json": {"paths": {"$.**": "token"}}}
+DRAWING = ["email", "first_name", "last_name", "full_name", "company", "phone", "street", "city", "postcode", "ip",
+           "username", "password", "token", "path", "text"]  # fmt: skip
+UNDRAWN = ["keep", "null", "empty", "constant", "redact", "number_noise", "date_shift", "json"]
+
+
+def masked(name: str, values: list, *, key: bytes = KEY, unique: bool = False, locale: str = "en_US", **parameters) -> list:
+    dtype = None if any(value is not None for value in values) else pl.String
+    draw = Draw(key, locale, parameters or PARAMETERS.get(name, {}), unique)
+    return apply(catalogue()[name], pl.Series("v", values, dtype), draw).to_list()
+
+
+def test_every_mask_is_tried_here_and_documented() -> None:
+    assert set(catalogue()) == {*DRAWING, *UNDRAWN}
+    assert all(mask.doc.endswith(".") for mask in catalogue().values())
+    assert all(mask.needs <= mask.parameters.keys() for mask in catalogue().values())
+
+
+@pytest.mark.parametrize("name", DRAWING)
+@settings(max_examples=25, deadline=None)
+@given(values=TEXTS)
+def test_a_mask_is_a_function_that_never_gives_back_what_went_in(name: str, values: list) -> None:
+    out = masked(name, values)
+    assert len(out) == len(values)
+    assert masked(name, values) == out
+    assert masked(name, list(reversed(values))) == list(reversed(out))
+    for old, new in zip(values, out, strict=True):
+        assert new == old if old in (None, "") else new not in (None, "", old)
+
+
+@pytest.mark.parametrize("name", DRAWING)
+@settings(max_examples=15, deadline=None)
+@given(values=st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30), min_size=8, max_size=30, unique=True))
+def test_unique_values_stay_unique_and_depend_on_the_key(name: str, values: list) -> None:
+    out = masked(name, values, unique=True) if name != "text" else masked(name, values, unique=True)
+    assert len(set(out)) == len(values)
+    assert masked(name, values, key=b"x" * 32, unique=True) != out
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=st.lists(st.emails(), min_size=1, max_size=20, unique=True))
+def test_emails_are_valid_unique_and_under_example_test_only(values: list) -> None:
+    out = masked("email", values)
+    assert len(set(out)) == len(values)
+    assert all(re.fullmatch(r"[A-Za-z0-9]+\.[A-Za-z0-9]+\.[0-9A-Fa-f]{16}@example\.test", address) for address in out)
+
+
+def test_spellings_of_an_address_stay_equal_where_case_is_ignored_only() -> None:
+    one, two, three = masked("email", ["ann@x.example", "Ann@X.example", " ann@x.example"])
+    assert len({one, two, three}) == 3
+    assert one == two.lower() == three.lower()
+
+
+@pytest.mark.parametrize("locale", ["en_US", "de_DE", "fr_FR", "ja_JP"])
+def test_names_in_every_locale_fit_into_an_address(locale: str) -> None:
+    out = masked("email", [f"p{i}@x.example" for i in range(200)], locale=locale)
+    assert len(set(out)) == 200
+    assert all(address.isascii() and ".." not in address for address in out)
+
+
+def test_the_names_inside_the_original_address_are_avoided() -> None:
+    names = masked("email", ["michael.smith@x.example"] * 1 + [f"michael.smith{i}@x.example" for i in range(2000)])
+    assert sum(address.startswith("michael.") for address in names) <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.integers(0, 2**52 - 1), min_size=1, max_size=40, unique=True))
+def test_whole_numbers_are_permuted(values: list) -> None:
+    out = masked("token", values, unique=True)
+    assert len(set(out)) == len(values)
+    assert all(0 <= new < 2**52 and new != old for old, new in zip(values, out, strict=True))
+
+
+def test_the_permutation_reaches_every_number_once() -> None:
+    assert sorted(permute(pl.Series(range(256)), Draw(KEY), "test", bits=8).to_list()) == list(range(256))
+
+
+@pytest.mark.parametrize("value", [-1, 2**52])
+def test_a_number_outside_the_permutation_is_refused(value: int) -> None:
+    with pytest.raises(Unmaskable) as caught:
+        masked("token", [value])
+    assert str(value) not in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=20), percent=st.integers(1, 100))
+def test_noise_moves_a_number_a_little_and_never_over_zero(values: list, percent: int) -> None:
+    for old, new in zip(values, masked("number_noise", values, percent=percent), strict=True):
+        assert isinstance(new, int)
+        assert new != old
+        assert abs(new - old) <= max(1, abs(old) * percent / 100 + 1)
+        assert new >= 0 if old >= 0 else new <= 0
+
+
+def test_noise_keeps_fractions_and_numbers_as_text_what_they_are() -> None:
+    (fraction,) = masked("number_noise", [19.99], percent=10)
+    assert fraction != 19.99
+    assert 17.9 < fraction < 22.1
+    (text,) = masked("number_noise", ["1200"], percent=10)
+    assert text.isdigit()
+    with pytest.raises(Unmaskable):
+        masked("number_noise", ["n/a"], percent=10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(days=st.lists(st.dates(), min_size=1, max_size=10), reach=st.integers(1, 100))
+def test_dates_move_by_some_days_at_most(days: list, reach: int) -> None:
+    from datetime import date
+
+    kept = [day for day in days if 2 < day.year < 9998]
+    for old, new in zip(kept, masked("date_shift", [f"{day} 10:11:12Z" for day in kept], days=reach) if kept else [], strict=True):
+        assert new.endswith(" 10:11:12Z")
+        assert 1 <= abs((date.fromisoformat(new[:10]) - old).days) <= reach
+
+
+def test_dates_of_any_known_form_move_and_others_are_refused() -> None:
+    seconds, millis = masked("date_shift", [1_700_000_000, 1_700_000_000_000], days=5)
+    assert (seconds - 1_700_000_000) % 86_400 == 0
+    assert (millis - 1_700_000_000_000) % 86_400_000 == 0
+    assert 0 < abs(millis - 1_700_000_000_000) <= 5 * 86_400_000
+    for odd in ("yesterday", "31.01.2026"):
+        with pytest.raises(Unmaskable):
+            masked("date_shift", [odd], days=5)
+
+
+def test_addresses_come_from_ranges_kept_for_tests() -> None:
+    four, six = masked("ip", ["8.8.8.8", "2a00::1"])
+    assert ip_address(four) in ip_network("198.18.0.0/15")
+    assert ip_address(six) in ip_network("2001:db8::/32")
+    assert all(ip_address(one) in ip_network("2001:db8::/32") for one in masked("ip", ["8.8.8.8", "1::"], unique=True))
+
+
+def test_redacting_takes_addresses_cards_and_phones_out_of_text() -> None:
+    text = "Ann (ann@x.example, +49 (170) 123-4567) paid with 4111 1111 1111 1111, order 1234."
+    assert masked("redact", [text]) == ["Ann ([e-mail], [phone]) paid with [card], order 1234."]
+
+
+def test_fixed_masks_do_what_they_say() -> None:
+    values = ["a", None, ""]
+    assert masked("keep", values) == values
+    assert masked("null", values) == [None, None, None]
+    assert masked("empty", values) == ["", None, ""]
+    assert masked("constant", values) == ["c", None, ""]
+    assert masked("password", values, value="$2b$hash") == ["$2b$hash", None, ""]
+    assert masked("password", ["a"])[0].startswith("!")
+
+
+def test_json_is_masked_by_path_and_stays_json() -> None:
+    document = {"street": "1 Way", "items": [{"name": "Ann", "n": 2}, {"name": "Bob", "n": None}], "ok": True, "e": "ann@x.example"}
+    paths = {"$.street": "street", "$.items[*].name": "first_name", "$.items[*].n": {"mask": "number_noise", "percent": 50}, "$.e": "email"}
+    (text, nothing) = masked("json", [json.dumps(document), None], paths=paths)
+    new = json.loads(text)
+    assert nothing is None
+    assert new["ok"] is True
+    assert new["items"][1]["n"] is None
+    assert new["items"][0]["n"] in (1, 3)
+    assert not {"1 Way", "Ann", "Bob"} & {new["street"], *(item["name"] for item in new["items"])}
+    assert new["e"] == masked("email", ["ann@x.example"])[0]
+
+
+@pytest.mark.parametrize(("text", "said"), [('{"tel": "1"}', r"\$\.tel"), ("{", "not JSON"), ('{"ann@x.example": 1}', "a path")])
+def test_json_without_a_decision_is_refused(text: str, said: str) -> None:
+    with pytest.raises(Unmaskable, match=said):
+        masked("json", [text], paths={"$.street": "street"})
