@@ -16,14 +16,23 @@ from branchline.sanitize.masks import Unmaskable, catalogue
 from branchline.sanitize.table import apply
 
 KEY = bytes(range(32))
-TEXTS = st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8"), max_size=30)), min_size=1, max_size=30)
-PARAMETERS = {"constant": {"value": "c"}, "number_noise": {"percent": 10}, "date_shift": {"days": 30}, "json": {"paths": {"$.**": "token"}}}
+TEXTS = st.lists(
+    st.one_of(st.none(), st.text(st.characters(codec="utf-8"), max_size=30)), min_size=1, max_size=30
+)
+PARAMETERS = {
+    "constant": {"value": "c"},
+    "number_noise": {"percent": 10},
+    "date_shift": {"days": 30},
+    "json": {"paths": {"$.**": "token"}},
+}
 DRAWING = ["email", "first_name", "last_name", "full_name", "company", "phone", "street", "city", "postcode", "ip",
            "username", "password", "token", "path", "text"]  # fmt: skip
 UNDRAWN = ["keep", "null", "empty", "constant", "redact", "number_noise", "date_shift", "json"]
 
 
-def masked(name: str, values: list, *, key: bytes = KEY, unique: bool = False, locale: str = "en_US", **parameters) -> list:
+def masked(
+    name: str, values: list, *, key: bytes = KEY, unique: bool = False, locale: str = "en_US", **parameters
+) -> list:
     dtype = None if any(value is not None for value in values) else pl.String
     draw = Draw(key, locale, parameters or PARAMETERS.get(name, {}), unique)
     return apply(catalogue()[name], pl.Series("v", values, dtype), draw).to_list()
@@ -49,7 +58,11 @@ def test_a_mask_is_a_function_that_never_gives_back_what_went_in(name: str, valu
 
 @pytest.mark.parametrize("name", DRAWING)
 @settings(max_examples=15, deadline=None)
-@given(values=st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30), min_size=8, max_size=30, unique=True))
+@given(
+    values=st.lists(
+        st.text(st.characters(codec="utf-8"), min_size=1, max_size=30), min_size=8, max_size=30, unique=True
+    )
+)
 def test_unique_values_stay_unique_and_depend_on_the_key(name: str, values: list) -> None:
     out = masked(name, values, unique=True) if name != "text" else masked(name, values, unique=True)
     assert len(set(out)) == len(values)
@@ -61,7 +74,9 @@ def test_unique_values_stay_unique_and_depend_on_the_key(name: str, values: list
 def test_emails_are_valid_unique_and_under_example_test_only(values: list) -> None:
     out = masked("email", values)
     assert len(set(out)) == len(values)
-    assert all(re.fullmatch(r"[A-Za-z0-9]+\.[A-Za-z0-9]+\.[0-9A-Fa-f]{16}@example\.test", address) for address in out)
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9]+\.[A-Za-z0-9]+\.[0-9A-Fa-f]{16}@example\.test", address) for address in out
+    )
 
 
 def test_spellings_of_an_address_stay_equal_where_case_is_ignored_only() -> None:
@@ -78,7 +93,9 @@ def test_names_in_every_locale_fit_into_an_address(locale: str) -> None:
 
 
 def test_the_names_inside_the_original_address_are_avoided() -> None:
-    names = masked("email", ["michael.smith@x.example"] * 1 + [f"michael.smith{i}@x.example" for i in range(2000)])
+    names = masked(
+        "email", ["michael.smith@x.example"] * 1 + [f"michael.smith{i}@x.example" for i in range(2000)]
+    )
     assert sum(address.startswith("michael.") for address in names) <= 1
 
 
@@ -127,7 +144,11 @@ def test_dates_move_by_some_days_at_most(days: list, reach: int) -> None:
     from datetime import date
 
     kept = [day for day in days if 2 < day.year < 9998]
-    for old, new in zip(kept, masked("date_shift", [f"{day} 10:11:12Z" for day in kept], days=reach) if kept else [], strict=True):
+    for old, new in zip(
+        kept,
+        masked("date_shift", [f"{day} 10:11:12Z" for day in kept], days=reach) if kept else [],
+        strict=True,
+    ):
         assert new.endswith(" 10:11:12Z")
         assert 1 <= abs((date.fromisoformat(new[:10]) - old).days) <= reach
 
@@ -146,7 +167,10 @@ def test_addresses_come_from_ranges_kept_for_tests() -> None:
     four, six = masked("ip", ["8.8.8.8", "2a00::1"])
     assert ip_address(four) in ip_network("198.18.0.0/15")
     assert ip_address(six) in ip_network("2001:db8::/32")
-    assert all(ip_address(one) in ip_network("2001:db8::/32") for one in masked("ip", ["8.8.8.8", "1::"], unique=True))
+    assert all(
+        ip_address(one) in ip_network("2001:db8::/32")
+        for one in masked("ip", ["8.8.8.8", "1::"], unique=True)
+    )
 
 
 def test_redacting_takes_addresses_cards_and_phones_out_of_text() -> None:
@@ -165,8 +189,18 @@ def test_fixed_masks_do_what_they_say() -> None:
 
 
 def test_json_is_masked_by_path_and_stays_json() -> None:
-    document = {"street": "1 Way", "items": [{"name": "Ann", "n": 2}, {"name": "Bob", "n": None}], "ok": True, "e": "ann@x.example"}
-    paths = {"$.street": "street", "$.items[*].name": "first_name", "$.items[*].n": {"mask": "number_noise", "percent": 50}, "$.e": "email"}
+    document = {
+        "street": "1 Way",
+        "items": [{"name": "Ann", "n": 2}, {"name": "Bob", "n": None}],
+        "ok": True,
+        "e": "ann@x.example",
+    }
+    paths = {
+        "$.street": "street",
+        "$.items[*].name": "first_name",
+        "$.items[*].n": {"mask": "number_noise", "percent": 50},
+        "$.e": "email",
+    }
     (text, nothing) = masked("json", [json.dumps(document), None], paths=paths)
     new = json.loads(text)
     assert nothing is None
@@ -177,7 +211,9 @@ def test_json_is_masked_by_path_and_stays_json() -> None:
     assert new["e"] == masked("email", ["ann@x.example"])[0]
 
 
-@pytest.mark.parametrize(("text", "said"), [('{"tel": "1"}', r"\$\.tel"), ("{", "not JSON"), ('{"ann@x.example": 1}', "a path")])
+@pytest.mark.parametrize(
+    ("text", "said"), [('{"tel": "1"}', r"\$\.tel"), ("{", "not JSON"), ('{"ann@x.example": 1}', "a path")]
+)
 def test_json_without_a_decision_is_refused(text: str, said: str) -> None:
     with pytest.raises(Unmaskable, match=said):
         masked("json", [text], paths={"$.street": "street"})

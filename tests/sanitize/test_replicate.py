@@ -388,3 +388,25 @@ def test_a_broken_reference_in_the_copy_is_found(shop) -> None:
     policy = POLICY.replace("  people:\n", '  people:\n    where: "id > 5"\n')
     with pytest.raises(Failed, match="5 rows of orders refer to rows missing from people"):
         shop.sync(policy)
+
+
+def test_a_driver_error_is_told_without_the_value_it_quotes(shop, seen) -> None:
+    shop.fill(
+        "CREATE TABLE t (k TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID",
+        ("INSERT INTO t VALUES (CAST(? AS TEXT), 'Meier')", [(b"secret-\xfc-key",)]),
+    )
+    with pytest.raises(Failed) as caught:
+        shop.sync("tables: {t: {columns: {k: keep, name: last_name}}}")
+    assert caught.value.number == 504
+    assert "secret" not in seen(caught.value)
+
+
+def test_a_mask_that_breaks_is_told_without_the_value_it_broke_on(shop, seen) -> None:
+    shop.fill(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, doc TEXT)",
+        ("INSERT INTO t VALUES (?, ?)", [(1, '{"name": "secret \\ud800 half"}')]),
+    )
+    with pytest.raises(Failed) as caught:
+        shop.sync('tables: {t: {columns: {id: keep, doc: {mask: json, paths: {"$.name": full_name}}}}}')
+    assert (caught.value.number, "t.doc" in caught.value.message) == (517, True)
+    assert "secret" not in seen(caught.value)

@@ -47,7 +47,8 @@ class FilesReport:
 
 def check_files(source: Path, rules: Sequence[FileRule], *, mount: str) -> list[str]:
     """Every path without a decision, every rule without a path, and what cannot be copied. Names folders, not files: a
-    file's name may be somebody's."""
+    file's name may be somebody's.
+    """
     unlisted: Counter[str] = Counter()
     odd: list[str] = []
     used: set[str] = set()
@@ -82,7 +83,8 @@ def sanitize_files(
     progress: Callable[[int], None] = lambda _: None,
 ) -> FilesReport:
     """Fills an empty directory with a mount's files by their rules. Raises Refused before the first file when one has no
-    decision, Failed when a placeholder cannot be made. Links are never followed."""
+    decision, Failed when a placeholder cannot be made. Links are never followed.
+    """
     problems = check_files(source, rules, mount=mount)
     if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
@@ -104,7 +106,8 @@ def sanitize_files(
 def masked_name(path: str, key: bytes) -> str:
     """The keyed name of a file under its own folder: `avatars/anna.png` becomes `avatars/<32 hex digits>.png`.
 
-    The digits follow from the file's name alone, so a column that holds only the name is masked alike."""
+    The digits follow from the file's name alone, so a column that holds only the name is masked alike.
+    """
     pure = PurePosixPath(path)
     digits = hmac.new(
         sub_key(key, "file name").encode(), pure.name.encode("utf-8", "surrogateescape"), hashlib.sha256

@@ -5,6 +5,8 @@ values back. Its docstring is its line of documentation. Those that draw are ask
 as it went in.
 """
 
+# ruff: noqa: ARG001 - every mask has the same two parameters
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -43,7 +45,7 @@ class Mask:
     identifying: bool = True
 
 
-class Unmaskable(Exception):
+class Unmaskable(Exception):  # noqa: N818 - says what the value is
     """A value that this mask does not understand; says what is wrong, never which value."""
 
 

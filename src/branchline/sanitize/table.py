@@ -44,20 +44,32 @@ class TableMasker:
         done = []
         for column in self.masked:
             values = block.frame[column.name]
-            failure = ""
-            try:
-                draw = column.draw
-                if column.identity:
-                    draw = replace(draw, person=self._person(column, block.frame, people))
-                masked = apply(column.mask, values, draw)
-            except Unmaskable as error:
-                failure = str(error)
-            if failure:
-                what = f"{self.table}.{column.name} {failure}; the mask {column.mask.name} cannot mask that."
-                raise Refused(502, what, "Choose another mask for it in sanitize.yaml.")
+            masked = self._masked(column, values, block.frame, people)
             self.originals.add(values, identifying=column.mask.identifying, keep=block.keep)
             done.append(_passing(block.keep, values, masked).alias(column.name))
         return pl.DataFrame(done)
+
+    def _masked(
+        self, column: _Column, values: pl.Series, frame: pl.DataFrame, people: dict[str, Person]
+    ) -> pl.Series:
+        """Raises Refused or Failed that name the column; libraries' errors quote values, so none is passed on."""
+        where_, failure, broken = f"{self.table}.{column.name}", "", ""
+        try:
+            draw = column.draw
+            if column.identity:
+                draw = replace(draw, person=self._person(column, frame, people))
+            return apply(column.mask, values, draw)
+        except Unmaskable as error:
+            failure = str(error)
+        except Failed:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may hold a value
+            broken = type(error).__name__
+        if failure:
+            what = f"{where_} {failure}; the mask {column.mask.name} cannot mask that."
+            raise Refused(502, what, "Choose another mask for it in sanitize.yaml.")
+        what = f"The mask {column.mask.name} failed on {where_} ({broken})."
+        raise Failed(517, what, "Choose another mask for it in sanitize.yaml, and report this.")
 
     def _person(self, column: _Column, frame: pl.DataFrame, people: dict[str, Person]) -> Person | None:
         identity = frame[column.identity]

@@ -46,22 +46,24 @@ def without_values(error: Exception) -> str:
 @contextmanager
 def scrubbed(doing: str, number: int = 504) -> Iterator[None]:
     """Raises Failed or Unavailable in place of a driver's error: no value in it, and the original not chained to it."""
-    failure: Exception | None = None
     try:
         yield
     except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:
-        failure = error
-    if failure is None:
-        return
-    reason, name = without_values(failure), getattr(failure, "sqlite_errorname", "") or ""
-    failure = None
+        failure = _told(error, doing, number)
+        try:
+            raise failure from None
+        finally:
+            failure.__context__ = None  # a chained error would be printed, or pickled, with its values
+
+
+def _told(error: Exception, doing: str, number: int) -> Failed | Unavailable:
+    name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        raise Unavailable(
+        return Unavailable(
             number, f"{doing}: the database is locked by another process.", "Try again in a minute."
         )
-    raise Failed(
-        number, f"{doing}: {reason}.", "Correct what it names, then start again; nothing was switched."
-    )
+    hint = "Correct what it names, then start again; nothing was switched."
+    return Failed(number, f"{doing}: {without_values(error)}.", hint)
 
 
 def connect(path: Path, mode: Literal["ro", "rw", "rwc"]) -> sqlite3.Connection:

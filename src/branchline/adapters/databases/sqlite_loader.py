@@ -7,6 +7,8 @@ rowid: no Python object per value. Where rowids are sparse, values very long or 
 Nothing but masked values is ever in a parameter, and temporary tables stay in memory while the source is attached.
 """
 
+# ruff: noqa: S608 - names are quoted by `identifier`, values are bound, conditions were probed
+
 from __future__ import annotations
 
 import os
@@ -16,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 
@@ -370,6 +373,4 @@ def _literal(value: object) -> str:
 
 
 def _uri(path: Path) -> str:
-    from urllib.parse import quote
-
     return quote(str(path.absolute()))

@@ -1,0 +1,71 @@
+"""First policies and previews."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from branchline.errors import BadInput, Refused
+from branchline.sanitize.checking import check
+from branchline.sanitize.policy_file import read_policy
+from branchline.sanitize.suggest import preview, sample, suggest
+
+SCHEMA = """
+CREATE TABLE customers (id INTEGER PRIMARY KEY, email TEXT UNIQUE, contact TEXT, first_name TEXT, address TEXT, birth_date TEXT,
+  pass_hash TEXT, "on" TEXT, created_at TEXT, points INTEGER, photo BLOB NOT NULL, country TEXT);
+CREATE TABLE sessions (id TEXT PRIMARY KEY, data TEXT);
+CREATE VIRTUAL TABLE found USING fts5(x);
+"""
+
+
+@pytest.fixture
+def filled(shop):
+    rows = [
+        (i, f"zelda{i}@mail.example", f"quirin{i}@mail.example", "Zelda", json.dumps({"street": f"{i} Quirinweg"}), "1980-01-02",
+         "$2b$12$quirin", f"Quirin {i}", "2024-01-01 00:00:00", i, b"x", "DE")
+        for i in range(60)
+    ]  # fmt: skip
+    shop.fill(SCHEMA, (f"INSERT INTO customers VALUES ({', '.join('?' * 12)})", rows))
+    return shop
+
+
+def test_a_suggested_policy_fits_its_schema_and_quotes_no_value(filled) -> None:
+    with filled.database.snapshot("production") as source:
+        schema = source.schema()
+        text = suggest(schema, sample(source), ["media"])
+    policy = read_policy(text)
+    assert check(policy, schema) == []
+    chosen = {name: rule.mask for name, rule in policy.tables["customers"].columns.items()}
+    assert chosen["email"] == chosen["contact"] == "email"
+    assert chosen["first_name"] == "first_name"
+    assert chosen["address"] == "json"
+    assert chosen["birth_date"] == "date_shift"
+    assert chosen["pass_hash"] == "password"
+    assert chosen["created_at"] == chosen["points"] == chosen["country"] == "keep"
+    assert policy.tables["sessions"].action == "truncate"
+    assert "quirin" not in text.lower()
+    assert "zelda" not in text.lower()
+    assert "values look like e-mail addresses" in text
+
+
+def test_a_suggested_policy_can_be_synced_with(filled) -> None:
+    with filled.database.snapshot("production") as source:
+        text = suggest(source.schema(), sample(source))
+    report = filled.sync(text)
+    assert report.leaks == 0
+    assert filled.read("SELECT count(*) FROM customers WHERE contact LIKE '%@example.test'") == [(60,)]
+
+
+def test_a_preview_shows_masked_rows_only(filled) -> None:
+    with filled.database.snapshot("production") as source:
+        policy = read_policy(suggest(source.schema(), sample(source)))
+        rows = preview(source, policy, "customers", 3)
+        assert preview(source, policy, "sessions") == []
+        with pytest.raises(BadInput):
+            preview(source, policy, "nothing")
+        with pytest.raises(Refused):
+            preview(source, read_policy("tables: {}"), "customers")
+    assert len(rows) == 3
+    assert not any(word in json.dumps(rows).lower() for word in ("quirin", "zelda"))
+    assert rows[0]["email"].endswith("@example.test")
