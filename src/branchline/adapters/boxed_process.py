@@ -154,7 +154,12 @@ class BoxedProcess:
 
     def kill(self) -> None:
         """Ends it and all that it started."""
-        end_marked(f"{RUN}={self._run}".encode())
+        ended = False
+        while (
+            not ended
+        ):  # it is found by its environment, which it does not have yet while it is being started
+            end_marked(f"{RUN}={self._run}".encode())
+            ended = wait_ended(self._pidfd, 0.05)
 
     def wait(self) -> None:
         """Waits for the end of it and of all that it started."""
@@ -270,8 +275,10 @@ def started(start: Start, run: str, limits: Limits, output: Output) -> Iterator[
                     os.close(fd)
             yield process
         except BaseException:
-            end_marked(f"{RUN}={run}".encode())
-            if process is not None:
+            if process is None:
+                end_marked(f"{RUN}={run}".encode())
+            else:
+                process.kill()
                 process.wait()
             raise
 

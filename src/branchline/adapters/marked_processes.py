@@ -29,7 +29,7 @@ def end_marked(entry: bytes) -> None:
     Zombies count as gone. Raises Unavailable (408) when one is still there after ten seconds of SIGKILL.
     """
     deadline = time.monotonic() + _PATIENCE
-    while found := _marked_and_below(entry):
+    while found := _marked_and_below(entry) or _marked_shortly_after(entry):
         ending = [fd for process in found if (fd := _kill(process)) is not None]
         try:
             for fd in ending:
@@ -51,6 +51,12 @@ def wait_ended(pidfd: int, timeout: float | None) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(None if timeout is None else timeout * 1000))
+
+
+def _marked_shortly_after(entry: bytes) -> list[_Process]:
+    """A program that is just being started has no environment yet for a moment."""
+    time.sleep(0.02)
+    return _marked_and_below(entry)
 
 
 def _marked_and_below(entry: bytes) -> list[_Process]:
