@@ -50,22 +50,29 @@ def journaled(name: str) -> Callable[[Callable[..., Result]], Callable[..., Resu
 
 
 class _RunLog(logging.Handler):
-    """Lines of output and warnings, as they come, to the log of the Prefect run."""
+    """Lines of output and warnings as they come, and what each step did, to the log of the Prefect run."""
 
     def __init__(self, logger: Any) -> None:
         super().__init__()
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "event", "") in ("line", "warning"):
+        event, detail = getattr(record, "event", ""), getattr(record, "detail", "")
+        if event in ("line", "warning"):
             self._logger.log(record.levelno, "%s", record.getMessage())
+        elif event == "done" and detail:
+            self._logger.info("%s: %s", record.getMessage(), detail)
 
 
 @contextmanager
 def _into_the_run_log() -> Iterator[None]:
-    handler = _RunLog(get_run_logger())
+    handler, level, propagate = _RunLog(get_run_logger()), progress.level, progress.propagate
     progress.addHandler(handler)
+    progress.setLevel(logging.INFO)
+    progress.propagate = False
     try:
         yield
     finally:
         progress.removeHandler(handler)
+        progress.setLevel(level)
+        progress.propagate = propagate

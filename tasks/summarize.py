@@ -1,17 +1,32 @@
-"""What a flow leaves behind for people: its summary, as a value and, in a Prefect run, as an artifact."""
+"""What a flow leaves behind for people: a value and, in a Prefect run, a line in its log and an artifact."""
 
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
-from branchline.steps.summary import Summary, as_markdown, summary_of
+from branchline.steps import preview as previews
+from branchline.steps import summary as summaries
+from branchline.steps.preview import Preview
+from branchline.steps.summary import Summary, summary_of
 from branchline.wiring import open_platform
 
 
 def summarize(op: str) -> Summary:
     """Of an operation that has ended."""
     summary = summary_of(open_platform(), op)
-    if FlowRunContext.get():
-        create_markdown_artifact(
-            as_markdown(summary), key=f"{summary.kind}-summary", description=summary.sentence
-        )
+    outcome = f"{summary.outcome}: {summary.reason}" if summary.reason else summary.outcome
+    _leave(summary.kind, summary.sentence, outcome, summaries.as_markdown(summary))
     return summary
+
+
+def shown(preview: Preview) -> Preview:
+    """Of a dry run, which has no activity."""
+    outcome = "would be refused" if preview.against else preview.skipped or "would be done"
+    _leave("dry-run", preview.sentence, outcome, previews.as_markdown(preview))
+    return preview
+
+
+def _leave(kind: str, sentence: str, outcome: str, markdown: str) -> None:
+    if FlowRunContext.get():
+        get_run_logger().info("%s: %s", sentence, outcome)
+        create_markdown_artifact(markdown, key=f"{kind}-summary", description=sentence)
