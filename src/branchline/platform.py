@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Platform:
     remove_directory: Callable[[Path], None]
     """With all in it, read-only or not; content when it is gone."""
     clock: Callable[[], datetime]
+    _apps: dict[tuple[str, str], App] = field(default_factory=dict)
 
     def plan(self, project: Project) -> Plan:
         """Raises BadInput when the operator has taken the plan out of plans.yaml."""
@@ -49,8 +50,11 @@ class Platform:
 
     def app(self, project: Project, commit: str) -> App:
         """The application's configuration at a commit. Raises BadInput with every problem."""
-        repository = self.repository(project.name)
-        return read_app(lambda path: repository.read(commit, path))
+        known = self._apps.get((project.name, commit))
+        if known is None:
+            repository = self.repository(project.name)
+            known = self._apps[project.name, commit] = read_app(lambda path: repository.read(commit, path))
+        return known
 
     def current(self, environment: Environment) -> Deployment:
         """What the environment runs. Raises Refused when nothing was ever deployed there."""

@@ -34,13 +34,19 @@ def validated(
     Keys in `hidden` are not offered in messages.
     """
     try:
-        return TypeAdapter(cls).validate_python(value), []
+        return _adapter(cls).validate_python(value), []  # type: ignore[arg-type] # a class is hashable
     except ValidationError as failed:
         errors = failed.errors(include_url=False)
     broken = [_broken(cls, error, hidden) for error in errors[:MAX_BROKEN]]
     if len(errors) > MAX_BROKEN:
         broken.append(((), f"{len(errors) - MAX_BROKEN} more problems"))
     return None, broken
+
+
+@cache
+def _adapter(cls: type[T]) -> TypeAdapter[T]:
+    """Making one takes longer than reading a repository's files."""
+    return TypeAdapter(cls)
 
 
 def unknown_key(key: str, allowed: tuple[str, ...]) -> str:
