@@ -13,6 +13,8 @@ from branchline.sanitize import pools
 from branchline.sanitize.guessing import column_yaml, table_yaml
 from branchline.sanitize.masks import Mask, catalogue
 
+MOST_PERCENT, MOST_DAYS = 100, 36_500
+
 
 def check(policy: Policy, schema: Schema, *, file: str = "sanitize.yaml") -> list[PolicyProblem]:
     """All that keeps this policy from being used on this schema; empty when nothing does."""
@@ -81,9 +83,9 @@ def mask_problems(rule: ColumnRule) -> Iterator[str]:
 
 def _parameter(mask: Mask, name: str, value: object) -> Iterator[str]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name == "percent" and not (number and 0 < value <= 100):  # type: ignore[operator]
+    if name == "percent" and not (number and 0 < value <= MOST_PERCENT):  # type: ignore[operator]
         yield f"{mask.name}.percent is {value!r}; allowed: a number above 0, up to 100"
-    if name == "days" and not (isinstance(value, int) and number and 0 < value <= 36_500):
+    if name == "days" and not (isinstance(value, int) and number and 0 < value <= MOST_DAYS):
         yield f"{mask.name}.days is {value!r}; allowed: a whole number from 1 to 36500"
     if name == "identity" and not isinstance(value, str):
         yield f"{mask.name}.identity is {value!r}; allowed: a column's name, or none"

@@ -24,6 +24,7 @@ from branchline.errors import Failed, Refused
 from branchline.sanitize.drawing import sub_key
 
 LARGEST_IMAGE = 64_000_000
+LONGEST_SUFFIX = 6
 _NAMED = 20
 _PDF = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
@@ -114,7 +115,7 @@ def masked_name(path: str, key: bytes) -> str:
     )
     suffix = (
         pure.suffix.lower()
-        if pure.suffix[1:].isascii() and pure.suffix[1:].isalnum() and len(pure.suffix) <= 6
+        if pure.suffix[1:].isascii() and pure.suffix[1:].isalnum() and len(pure.suffix) <= LONGEST_SUFFIX
         else ""
     )
     return str(pure.with_name(digits.hexdigest()[:32] + suffix))

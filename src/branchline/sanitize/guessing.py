@@ -44,6 +44,8 @@ _SHAPES: tuple[tuple[str, str, str], ...] = (
     (r"^-?\d+(\.\d+)?$", "keep", "values look like numbers"),
 )
 
+ENOUGH, SHORT = 50, 24
+
 
 @dataclass(frozen=True, slots=True)
 class Guess:
@@ -68,7 +70,7 @@ def guess(column: Column, samples: Sequence[str] = ()) -> Guess:
     return masked
 
 
-def _guess(column: Column, samples: Sequence[str]) -> Guess:
+def _guess(column: Column, samples: Sequence[str]) -> Guess:  # noqa: C901, PLR0911 - a list of rules, the first holds
     shape = _shape(samples)
     by_name = next(
         (mask for pattern, mask in _BY_NAME if re.search(pattern, column.name, re.IGNORECASE)), None
@@ -97,7 +99,7 @@ def _guess(column: Column, samples: Sequence[str]) -> Guess:
     ):
         return Guess("keep", "a time")
     distinct = set(samples)
-    if len(samples) >= 50 and len(distinct) <= len(samples) // 10 and max(map(len, distinct)) <= 24:
+    if len(samples) >= ENOUGH and len(distinct) <= len(samples) // 10 and max(map(len, distinct)) <= SHORT:
         return Guess("keep", "few different short values")
     if re.search(
         r"^(status|state|type|kind|country|currency|sku|locale|language|slug|code|unit)$", column.name

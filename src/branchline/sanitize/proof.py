@@ -12,7 +12,6 @@ from branchline.domain.schema import Schema
 from branchline.errors import Failed
 from branchline.ports import Loader, Snapshot
 from branchline.sanitize import scan
-from branchline.sanitize.masks import catalogue
 from branchline.sanitize.report import Leak, Progress
 from branchline.sanitize.scan import Hits, Originals
 
@@ -127,27 +126,23 @@ def _may_carry(rule: TableRule, column: str) -> bool:
 
 def confirmed(source: Snapshot, policy: Policy, schema: Schema, suspects: pl.Series) -> pl.DataFrame:
     """Which of these forms the source's masked columns hold: `form`, `times` (rows), and whether it `points` by itself."""
-    masks, counted = catalogue(), []
+    counted: list[pl.DataFrame] = []
     for name, rule in policy.tables.items():
         if rule.action != "copy" or schema.tables[name].module:
             continue
-        masked = {
-            c: masks[r.mask]
-            for c, r in rule.columns.items()
-            if r.mask != "keep" and not _generated(schema, name, c)
-        }
-        for block in source.blocks(name, list(masked), where=rule.where) if masked else ():
-            for column, mask in masked.items():
+        masked = [c for c, r in rule.columns.items() if r.mask != "keep" and not _generated(schema, name, c)]
+        for block in source.blocks(name, masked, where=rule.where) if masked else ():
+            for column in masked:
                 values = block.frame[column]
                 if values.dtype == pl.String or values.dtype.is_integer():
-                    counted.append(_counted(values.cast(pl.String), mask.identifying, suspects))
+                    counted.append(_counted(values.cast(pl.String), suspects))
         counted = [_summed(counted)] if counted else []
     known = counted[0] if counted else pl.DataFrame(schema={"form": pl.String, "times": pl.UInt32})
     points = pl.col("form").str.contains("@", literal=True) | pl.col("form").str.contains(r"^\d{7,}$")
     return known.with_columns(points.alias("points"))
 
 
-def _counted(values: pl.Series, identifying: bool, suspects: pl.Series) -> pl.DataFrame:
+def _counted(values: pl.Series, suspects: pl.Series) -> pl.DataFrame:
     counts = values.drop_nulls().alias("v").value_counts(name="n")
     pieces = []
     for form in (scan.normal(counts["v"]), scan.telephone(counts["v"])):

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import polars as pl
@@ -35,6 +35,7 @@ from branchline.adapters.databases.sqlite_snapshot import (
 from branchline.ports import Block, MaskBlock, Snapshot
 
 NULL_MARK = "\x1e"
+_Item = TypeVar("_Item")
 WIDEST_JOIN = 48 * 2**20
 _FORBIDDEN = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
 
@@ -90,10 +91,9 @@ class SqliteLoader:
             writer = _Writer(source.copying, table, tuple(masked))
             if not masked:
                 return writer.plain(where)
-            return sum(
-                writer.write(block, frame)
-                for block, frame in _ahead(source, table, masked, mask, where, keep)
-            )
+            blocks = _ahead(source.blocks(table, masked, where=where, keep=keep))
+            done = _ahead((block, mask(block)) for block in blocks)
+            return sum(writer.write(block, frame) for block, frame in done)
         raise AssertionError
 
     def finish(self, rebuild: Collection[str] = ()) -> None:
@@ -191,20 +191,12 @@ def _confined(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.set_authorizer(None)
 
 
-def _ahead(
-    source: SqliteSnapshot, table: str, masked: Sequence[str], mask: MaskBlock, where: str, keep: str
-) -> Iterator[tuple[Block, pl.DataFrame]]:
-    """Reads and masks the next block while the one before is written."""
-    blocks = source.blocks(table, masked, where=where, keep=keep)
-
-    def following() -> tuple[Block, pl.DataFrame] | None:
-        block = next(blocks, None)
-        return None if block is None else (block, mask(block))
-
-    with ThreadPoolExecutor(1, "mask") as pool:
-        coming: Future[tuple[Block, pl.DataFrame] | None] = pool.submit(following)
+def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """Has the next item made in a thread of its own while the one before is used."""
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        coming: Future[_Item | None] = pool.submit(next, items, None)
         while (ready := coming.result()) is not None:
-            coming = pool.submit(following)
+            coming = pool.submit(next, items, None)
             yield ready
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from branchline.adapters.databases.sqlite_connection import identifier
 from branchline.domain.schema import Column, ForeignKey, Kind, Schema, Table
 
+_EXPRESSION = -2
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
@@ -104,7 +105,7 @@ def _unique_columns(connection: sqlite3.Connection, table: str, columns: list[st
     for (index,) in indexes:
         members = connection.execute("SELECT cid, name FROM pragma_index_info(?)", (index,)).fetchall()
         found.update(name for _, name in members if name is not None)
-        if any(cid == -2 for cid, _ in members):  # an expression: whatever column it speaks of
+        if any(cid == _EXPRESSION for cid, _ in members):  # an expression: whatever column it speaks of
             sql = (
                 connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (index,)).fetchone()[0]
                 or ""
