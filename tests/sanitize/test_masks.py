@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from branchline.sanitize.drawing import Draw, permute
 from branchline.sanitize.masks import Unmaskable, catalogue
+from branchline.sanitize.pools import pool
 from branchline.sanitize.table import apply
 
 KEY = bytes(range(32))
@@ -216,3 +217,11 @@ def test_json_is_masked_by_path_and_stays_json() -> None:
 def test_json_without_a_decision_is_refused(text: str, said: str) -> None:
     with pytest.raises(Unmaskable, match=said):
         masked("json", [text], paths={"$.street": "street"})
+
+
+@pytest.mark.parametrize("kind", ["first_name", "last_name", "city", "postcode"])
+def test_an_original_that_is_in_the_pool_is_never_drawn_for_itself(kind: str) -> None:
+    originals = pool("en_US", kind).to_list()
+    for number in range(12):
+        out = masked(kind, originals, key=bytes([number]) * 32)
+        assert not [old for old, new in zip(originals, out, strict=True) if old == new]
