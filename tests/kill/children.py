@@ -1,0 +1,49 @@
+"""The test's side of the zygote."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tests.workshop.home import CHECKOUT, Home
+
+
+class Children:
+    """Runs flows in children of one process that has everything imported."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def run(
+        self, home: Home, flow: str, parameters: Mapping[str, Any], at: int | None
+    ) -> tuple[int, list[str]]:
+        """The child's exit code, negative for a signal, and its events when it ended by itself."""
+        told = home.path / "told"
+        request = {
+            "environ": home.environ,
+            "flow": flow,
+            "parameters": parameters,
+            "at": at,
+            "told": str(told),
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        code = int(self._process.stdout.readline())
+        return code, json.loads(told.read_text().splitlines()[-1]) if code >= 0 else []
+
+
+@contextmanager
+def children() -> Iterator[Children]:
+    environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-m", "tests.kill.zygote"]
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Children(process)
+        assert process.stdin is not None
+        process.stdin.close()
