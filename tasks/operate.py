@@ -41,8 +41,8 @@ def operation(
         project=project,
         environment=name,
         wants=wants,
-        sentence=sentence,
-        parameters={key: value for key, value in parameters.items() if value not in (None, False)},
+        sentence=_writable(sentence),
+        parameters={key: _writable(value) for key, value in parameters.items() if value not in (None, False)},
         actor=_actor(),
         flow_run_id=_flow_run_id(),
         wait_seconds=WAIT_SECONDS if wait else 0.0,
@@ -93,6 +93,11 @@ def synced_environments(path: str, source: str | None) -> tuple[str, str]:
     platform = open_platform()
     target = environment_at(platform, path)
     return sync_source(platform, target, source).path, target.path
+
+
+def _writable(value: Any) -> Any:
+    """What no file or database could hold, a lone surrogate, as its escape."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _actor() -> str:
