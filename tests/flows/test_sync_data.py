@@ -102,7 +102,7 @@ def test_an_original_that_came_along_fails_the_sync_and_staging_stays(running):
     running.commit(leaking)
     running.push()
     before = people(running, STAGING)
-    with pytest.raises(Failed, match="people.c2") as failed:
+    with pytest.raises(Failed, match=r"people\.c2") as failed:
         running.run("sync_data", environment=STAGING, policy_ref="master")
     assert "harbour.test" not in str(failed.value)
     assert people(running, STAGING) == before

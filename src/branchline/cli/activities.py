@@ -9,7 +9,7 @@ import typer
 from branchline.cli.operations import Json, show_summary
 from branchline.cli.terminal import ago, out, show_json, show_table
 from branchline.errors import BadInput
-from branchline.steps.summary import summary_of
+from branchline.steps.summary import columns_of, summary_of
 from branchline.wiring import open_platform
 
 app = typer.Typer(help="What was done, by whom, and how it ended.", no_args_is_help=True)
@@ -51,15 +51,20 @@ def show(activity: Activity, json: Json = False) -> None:
     """Its steps, what changed, and warnings; of a sync, its report too."""
     platform = open_platform()
     summary = summary_of(platform, activity)
-    report = platform.store.deployments.sync_report(summary.activity)
     if json:
-        show_json({"summary": summary, "sync": report})
+        show_json(summary)
         return
     show_summary(summary)
     show_table(
         ("step", "state", "seconds", ""),
         [(each["name"], each["state"], each["seconds"], each["detail"]) for each in summary.steps],
     )
+    if summary.sync:
+        show_table(
+            ("table", "rows", "column", "mask", "reason"),
+            columns_of(summary.sync),
+            "\nwhat was done to the data",
+        )
 
 
 @app.command()

@@ -10,7 +10,7 @@ from rich.markup import escape
 from branchline.cli.terminal import err, out, show_facts, show_json, steps_shown
 from branchline.errors import Refused
 from branchline.steps.preview import Preview
-from branchline.steps.summary import Summary
+from branchline.steps.summary import Summary, facts_of
 
 Environment = Annotated[
     str, typer.Argument(help="Project and environment, such as store/staging.", metavar="PROJECT/ENVIRONMENT")
@@ -244,5 +244,8 @@ def show_summary(summary: Summary) -> None:
         out.print(
             f"  [dim]before[/] {escape(summary.before or 'nothing')}\n  [dim]after[/]  {escape(summary.after)}"
         )
+    if summary.sync and summary.outcome == "success":
+        show_facts(facts_of(summary.sync))
+        out.print(f"  [dim]each column: branchline activity show {summary.activity}[/]")
     for warning in summary.warnings:
         out.print(f"  [yellow]![/] {escape(warning)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ class Summary:
     steps: Sequence[dict[str, Any]]
     warnings: Sequence[str]
     log: str
+    sync: Mapping[str, Any] | None = None
+    """Of a sync: what was done to each table, column and file."""
 
 
 def summary_of(platform: Platform, activity_id: str) -> Summary:
@@ -54,6 +56,7 @@ def summary_of(platform: Platform, activity_id: str) -> Summary:
         ],
         warnings=activity.warnings,
         log=str(platform.layout.log(activity.id)),
+        sync=platform.store.deployments.sync_report(activity.id),
     )
 
 
@@ -78,12 +81,60 @@ def as_markdown(summary: Summary) -> str:
         for step in summary.steps
     ]
     lines += ["", *(f"- warning: {warning}" for warning in summary.warnings)]
+    lines += _sync_as_markdown(summary.sync) if summary.sync else []
     return "\n".join(lines) + "\n"
 
 
 def in_a_cell(text: str | None) -> str:
     """Of a Markdown table."""
     return (text or "").strip().replace("|", "\\|").replace("\n", "<br>")
+
+
+def columns_of(sync: Mapping[str, Any]) -> Sequence[tuple[str, ...]]:
+    """Table, rows, column, mask and reason of a sync's report; a table whose rows were left out is one line."""
+    lines: list[tuple[str, ...]] = []
+    for report in sync["databases"].values():
+        for table in report["tables"]:
+            if not table["columns"]:
+                lines.append((table["name"], "0", "", table["action"], ""))
+            for column in table["columns"]:
+                lines.append(
+                    (table["name"], f"{table['rows']:,}", column["name"], column["mask"], column["reason"])
+                )
+    return lines
+
+
+def facts_of(sync: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """What a sync's report says as a whole."""
+    facts: list[tuple[str, str]] = []
+    for name, report in sync["databases"].items():
+        facts += [
+            (f"database {name}", f"{report['rows']:,} rows in {report['seconds']['all']:.1f} s"),
+            ("leaks", str(report["leaks"])),
+            ("coincidences", f"{report['coincidences']} invented values that are somebody's original too"),
+            ("kept, could identify", ", ".join(report["quasi_identifiers"]) or "nothing"),
+            ("disarmed", f"{report['disarmed']} statements, {report['assertions']} assertions held"),
+            ("key", report["key"] or "random, forgotten"),
+        ]
+    for name, files in sync["mounts"].items():
+        done = (files["copied"], files["placeholders"], files["skipped"])
+        facts.append((f"mount {name}", "{} copied, {} placeholders, {} skipped".format(*done)))
+    return facts
+
+
+def _sync_as_markdown(sync: Mapping[str, Any]) -> list[str]:
+    return [
+        "",
+        f"## {sync['source']} to {sync['target']}, sanitized",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {label} | {value} |" for label, value in facts_of(sync)),
+        "",
+        "| table | rows | column | mask | reason |",
+        "|---|---|---|---|---|",
+        *(f"| {' | '.join(map(in_a_cell, line))} |" for line in columns_of(sync)),
+    ]
 
 
 def _in_words(platform: Platform, deployment_id: str | None) -> str | None:
