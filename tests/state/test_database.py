@@ -1,0 +1,62 @@
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from branchline import state
+from branchline.errors import BadInput, Refused
+from branchline.state.database import SCHEMA, StateDatabase
+from branchline.state.tables import Table
+
+
+def test_a_new_database_has_the_newest_schema_and_exactly_the_tables_of_the_code(tmp_path):
+    StateDatabase(f"sqlite:///{tmp_path}/state.db").close()
+    engine = create_engine(f"sqlite:///{tmp_path}/state.db")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert context.get_current_revision() == SCHEMA
+        assert compare_metadata(context, Table.metadata) == []
+    engine.dispose()
+
+
+def test_the_newest_migration_in_the_folder_is_the_one_that_the_code_knows():
+    config = Config()
+    config.set_main_option("script_location", str(Path(state.__file__).with_name("migrations")))
+    assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA
+
+
+def test_opening_it_again_changes_nothing(tmp_path):
+    for _ in range(2):
+        StateDatabase(f"sqlite:///{tmp_path}/state.db").close()
+
+
+def test_a_schema_of_a_newer_branchline_is_refused_and_left_alone(tmp_path):
+    StateDatabase(f"sqlite:///{tmp_path}/state.db").close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    with pytest.raises(Refused, match="newer Branchline"):
+        StateDatabase(f"sqlite:///{tmp_path}/state.db")
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+
+
+def test_an_engine_that_this_version_does_not_keep_state_in_is_named(tmp_path):
+    with pytest.raises(BadInput, match="postgresql"):
+        StateDatabase("postgresql+psycopg://localhost/x")
+
+
+def test_a_body_that_raises_leaves_nothing_written(tmp_path):
+    database = StateDatabase(f"sqlite:///{tmp_path}/state.db")
+    with pytest.raises(ZeroDivisionError), database.write() as session:
+        session.execute(Table.metadata.tables["fencing_token"].insert().values(id=1, last=7))
+        1 / 0  # noqa: B018
+    with database.read() as session:
+        assert session.execute(Table.metadata.tables["fencing_token"].select()).all() == []
+    database.close()
