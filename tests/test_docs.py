@@ -27,6 +27,7 @@ ERRORS = (ROOT / "docs/errors.md").read_text()
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "deployments").rglob("*.md")),
     *sorted((ROOT / "examples").rglob("*.md")),
 ]
 ROW = re.compile(r"^\| B(\d{3}) \| ([\d, ]+) \|(.*)\|(.*)\|(.*)\|$", re.MULTILINE)

@@ -25,11 +25,11 @@ class BranchlineError(Exception):
         return f"{text}\n  next: {self.hint}" if self.hint else text
 
 
-class Failed(BranchlineError):
+class Failed(BranchlineError):  # noqa: N818 - the kinds of a no, not of a mistake
     """It broke. What was begun is removed; a new attempt is a new activity."""
 
 
-class Refused(BranchlineError):
+class Refused(BranchlineError):  # noqa: N818 - the kinds of a no, not of a mistake
     """A rule said no. Trying again without changing anything is refused again."""
 
     exit_code = 3
@@ -41,7 +41,7 @@ class BadInput(Refused):
     exit_code = 2
 
 
-class Unavailable(BranchlineError):
+class Unavailable(BranchlineError):  # noqa: N818 - the kinds of a no, not of a mistake
     """Somebody else is at it, or a service does not answer: try again later."""
 
     exit_code = 4

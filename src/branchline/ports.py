@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from branchline.domain.schema import Schema
 
 if TYPE_CHECKING:
-    import polars
+    import polars  # noqa: ICN001 - named in full where it is only a type
 
 Output = Callable[[str], None]
 """Takes one line of a command's output, without its line end, as it is printed."""
