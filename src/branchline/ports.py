@@ -189,6 +189,18 @@ class Snapshot(Protocol):
     def probe(self, table: str, condition: str) -> str:
         """Why an SQL condition on this table is not understood; empty when it is."""
 
+    def cells(
+        self, table: str, column: str, locator: object, rows: Sequence[int], masked: Collection[str]
+    ) -> Sequence[str | None] | None:
+        """What a column holds, as text, in the rows that stand at these positions of a block of the copy. None where `masked`
+        columns of the copy are those by which rows are found; a row that is not here gives None in its place.
+        """
+
+    def equal(self, column: str, others: Sequence[str]) -> str:
+        """An SQL condition: a column is not empty and holds what one of the others holds in the same row, whatever the
+        case of its letters.
+        """
+
 
 class Loader(Protocol):
     """Fills one new version from a snapshot. Until `finish` has returned it is nobody's database yet."""

@@ -8,34 +8,7 @@ import sqlite3
 import pytest
 
 from branchline.errors import Failed, Refused
-
-PEOPLE = """
-CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT UNIQUE, first_name TEXT, last_name TEXT, login TEXT, note TEXT);
-CREATE TABLE orders (id INTEGER PRIMARY KEY, person INTEGER REFERENCES people(id), email TEXT, total REAL);
-"""
-POLICY = """
-tables:
-  people:
-    columns: {id: keep, email: email, first_name: first_name, last_name: last_name, login: username, note: keep}
-  orders:
-    columns: {id: keep, person: keep, email: email, total: keep}
-"""
-
-
-def people(count: int = 300, note: str = "likes tea") -> list[tuple]:
-    return [
-        (i, f"anna.muster{i}@mail.example", f"Anna{i}", f"Muster{i}", f"amuster{i}", note)
-        for i in range(1, count + 1)
-    ]
-
-
-def filled(shop, rows: list[tuple] | None = None) -> None:
-    rows = people() if rows is None else rows
-    shop.fill(
-        PEOPLE,
-        ("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)", rows),
-        ("INSERT INTO orders VALUES (?, ?, ?, ?)", [(row[0], row[0], row[1], 9.5) for row in rows]),
-    )
+from tests.sanitize.people import POLICY, filled, people
 
 
 def test_every_masked_value_differs_and_every_kept_value_stays(shop) -> None:
@@ -107,50 +80,6 @@ def test_where_and_truncate_leave_rows_out(shop) -> None:
     assert {table.name: (table.rows, table.source_rows) for table in report.tables}["orders"] == (8, 300)
     shop.sync(POLICY[: POLICY.index("  orders:")] + "  orders: truncate\n")
     assert shop.read("SELECT count(*) FROM orders") == [(0,)]
-
-
-def test_an_email_in_a_kept_note_stops_the_sync_and_is_not_quoted(shop, seen) -> None:
-    rows = people(50)
-    rows[7] = (*rows[7][:5], "spoke to her brother (Anna.Muster3@mail.example), all well.")
-    filled(shop, rows)
-    with pytest.raises(Failed) as caught:
-        shop.sync(POLICY)
-    assert caught.value.number == 505
-    assert "people.note (1 row)" in caught.value.message
-    assert "muster" not in seen(caught.value).lower()
-
-
-@pytest.mark.parametrize(
-    "note",
-    [
-        "call 0049 / (170) 123-4567 tomorrow",
-        '{"contact": {"tel": "+49 170 1234567"}}',
-        "lives in 12 Long Elm Road, second floor",
-        '{"street": "12 L\\u006fng Elm Road"}',
-        "12 LONG ELM ROAD",
-    ],
-)
-def test_a_phone_or_street_inside_kept_text_is_a_leak(shop, note: str) -> None:
-    shop.fill(
-        "CREATE TABLE a (id INTEGER PRIMARY KEY, phone TEXT, street TEXT); CREATE TABLE b (id INTEGER PRIMARY KEY, note TEXT)",
-        (
-            "INSERT INTO a VALUES (?, ?, ?)",
-            [(1, "+49 170 1234567", "12 Long Elm Road"), (2, "+49 171 7654321", "1 Other Way")],
-        ),
-        ("INSERT INTO b VALUES (?, ?)", [(1, "nothing here"), (2, note)]),
-    )
-    policy = "tables: {a: {columns: {id: keep, phone: phone, street: street}}, b: {columns: {id: keep, note: keep}}}"
-    with pytest.raises(Failed, match=r"b\.note \(1 row\)"):
-        shop.sync(policy)
-
-
-def test_common_words_and_names_do_not_cry_wolf(shop) -> None:
-    rows = [
-        (i, f"m{i}@mail.example", "May", "Price", "admin", "price in May as usual, ask admin 2024-01-01")
-        for i in range(40)
-    ]
-    filled(shop, rows)
-    assert shop.sync(POLICY).leaks == 0
 
 
 def test_indexes_views_triggers_and_counters_are_made_again(shop) -> None:
@@ -235,7 +164,7 @@ def test_values_survive_whatever_they_look_like(shop) -> None:
         "9" * 400,
         "line\nbreak",
     ]
-    kept = [value if value is None or len(value) < 8 else value[:6] for value in odd]
+    kept = [value and f"{value[:6]}~" for value in odd]
     shop.fill(
         'CREATE TABLE "we ird""t" ("a b" TEXT, "select" TEXT, "{x}" TEXT, n)',
         (

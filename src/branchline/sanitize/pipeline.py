@@ -15,7 +15,8 @@ from branchline.errors import Failed
 from branchline.ports import Block, Loader, Snapshot
 from branchline.sanitize.checking import check, check_conditions, refuse
 from branchline.sanitize.guessing import QUASI
-from branchline.sanitize.proof import Findings, check_rows, prove
+from branchline.sanitize.leaks import Findings
+from branchline.sanitize.proof import check_rows, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
 from branchline.sanitize.scan import Originals
 from branchline.sanitize.table import masker_for, value_derived_usernames

@@ -11,8 +11,8 @@ is somebody's original and everybody's word; a check that cries wolf is ignored.
 
 from __future__ import annotations
 
+import re
 import secrets
-from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -24,8 +24,6 @@ DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])"
 LONGEST_RUN = 4
 FEWEST_DIGITS = 7
 SHORTEST = 8
-MOST_HITS = 200_000
-COMMON = 20
 _BITS = 28
 _WORDS = 1 << (_BITS - 6)
 _ONE_BIT = pl.Series([1 << bit for bit in range(64)], dtype=pl.UInt64)
@@ -113,46 +111,25 @@ class Originals:
         self.masked.add(telling(values, identifying=identifying))
 
 
-@dataclass(slots=True)
-class Hits:
-    """Forms found in one column of the copy, by row; `more` when they were too many to keep."""
+def search(values: pl.Series, originals: Originals, *, inside: bool) -> pl.DataFrame:
+    """What one block of a column may hold of the originals: `row` (within the block) and `form`.
 
-    found: list[pl.DataFrame] = field(default_factory=list)
-    kept: int = 0
-    rows: int = 0
-
-    def add(self, hits: pl.DataFrame) -> None:
-        """Takes the columns `row` (within its block) and `form`."""
-        if self.kept < MOST_HITS and hits.height:
-            self.found.append(hits.with_columns(pl.col("row").cast(pl.Int64) + self.rows))
-            self.kept += hits.height
-
-    def frame(self) -> pl.DataFrame:
-        return (
-            pl.concat(self.found) if self.found else pl.DataFrame(schema={"row": pl.Int64, "form": pl.String})
-        )
-
-
-def search(values: pl.Series, originals: Originals, hits: Hits, *, inside: bool) -> None:
-    """Adds what one block of a column holds of the originals; `inside`: in pieces of its texts too."""
+    `inside`: in pieces of its texts too.
+    """
     distinct = values.drop_nulls().unique()
-    if values.dtype == pl.String and not distinct.is_empty() and not originals.masked.empty:
-        forms = _forms(_unescaped(distinct), inside=inside)
-        forms = forms.filter(originals.masked.has(forms["form"]))
-        forms = forms.filter(~originals.passed.has(forms["form"]))
-        if forms.height:
-            named = (
-                forms.with_columns(distinct.gather(forms["text"]).alias("value"))
-                .select("value", "form")
-                .unique()
-            )
-            rows = pl.DataFrame({"value": values}).with_row_index("row")
-            hits.add(rows.join(named, on="value", how="inner").select("row", "form"))
-    hits.rows += values.len()
+    if values.dtype != pl.String or distinct.is_empty() or originals.masked.empty:
+        return pl.DataFrame(schema={"row": pl.UInt32, "form": pl.String})
+    found = forms(distinct, inside=inside)
+    found = found.filter(originals.masked.has(found["form"]))
+    found = found.filter(~originals.passed.has(found["form"]))
+    named = found.select(distinct.gather(found["text"]).alias("value"), "form").unique()
+    rows = pl.DataFrame({"value": values}).with_row_index("row")
+    return rows.join(named, on="value", how="inner").select("row", "form")
 
 
-def _forms(texts: pl.Series, *, inside: bool) -> pl.DataFrame:
+def forms(texts: pl.Series, *, inside: bool) -> pl.DataFrame:
     """Every form that texts contain: the columns `text` (a position) and `form`."""
+    texts = _unescaped(texts)
     lower = texts.str.to_lowercase()
     words = pl.DataFrame(
         {"text": pl.int_range(texts.len(), eager=True, dtype=pl.UInt32), "form": lower.str.extract_all(WORD)}
@@ -197,8 +174,6 @@ def _unescaped(texts: pl.Series) -> pl.Series:
 
 
 def _plain(text: str) -> str:
-    import re  # noqa: PLC0415
-
     text = text.replace("\\/", "/")
     pairs = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found.group(1), 16)), text)
     return pairs.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

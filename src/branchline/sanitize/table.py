@@ -10,7 +10,7 @@ from branchline.domain.policy import ColumnRule, Policy, TableRule
 from branchline.domain.schema import Table
 from branchline.errors import Failed, Refused
 from branchline.ports import Block
-from branchline.sanitize.drawing import Draw, Person, where
+from branchline.sanitize.drawing import Draw, Person, joined, where
 from branchline.sanitize.masks import Mask, Unmaskable, catalogue
 from branchline.sanitize.scan import Originals
 
@@ -31,6 +31,7 @@ class TableMasker:
     """Takes a block of a table's masked columns and gives it masked; remembers the originals."""
 
     table: str
+    rule: TableRule
     masked: tuple[_Column, ...]
     originals: Originals
 
@@ -47,6 +48,8 @@ class TableMasker:
             masked = self._masked(column, values, block.frame, people)
             self.originals.add(values, identifying=column.mask.identifying, keep=block.keep)
             done.append(_passing(block.keep, values, masked).alias(column.name))
+        for names in whole_names(self.rule, block.frame):
+            self.originals.add(names, identifying=True, keep=block.keep)
         return pl.DataFrame(done)
 
     def _masked(
@@ -94,7 +97,22 @@ def masker_for(
         columns.append(
             _Column(name, masks[chosen.mask], draw, identity_of(rule, name, chosen, by_value=by_value))
         )
-    return TableMasker(table.name, tuple(columns), originals)
+    return TableMasker(table.name, rule, tuple(columns), originals)
+
+
+def whole_names(rule: TableRule, frame: pl.DataFrame) -> list[pl.Series]:
+    """First and last names of a row as one: apart they are everybody's words, together they are a person."""
+    firsts, lasts = (
+        [
+            name
+            for name, chosen in rule.columns.items()
+            if chosen.mask == mask and frame[name].dtype == pl.String
+        ]
+        for mask in ("first_name", "last_name")
+    )
+    return [
+        joined(frame[first], frame[last], between=" ") for first, last in zip(firsts, lasts, strict=False)
+    ]
 
 
 def identity_of(rule: TableRule, name: str, chosen: ColumnRule, *, by_value: bool = False) -> str:

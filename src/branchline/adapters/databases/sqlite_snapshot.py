@@ -10,7 +10,7 @@ interpreter's lock. Anything else is read the plain way.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from branchline.adapters.databases.sqlite_connection import identifier, same_moment, scrubbed, without_values
-from branchline.adapters.databases.sqlite_schema import Address, address, kind_of, read_schema
+from branchline.adapters.databases.sqlite_schema import Address, address, kind_of, quoted, read_schema
 from branchline.domain.schema import Schema
 from branchline.errors import Failed
 from branchline.ports import Block
@@ -37,6 +37,10 @@ class Span:
     first: int
     last: int
     rowids: pl.Series | None
+
+    def rowid(self, position: int) -> int:
+        """Of the block's row at a position."""
+        return self.first + position if self.rowids is None else int(self.rowids[position])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,27 @@ class SqliteSnapshot:
             return without_values(error)
         return ""
 
+    def cells(
+        self, table: str, column: str, locator: object, rows: Sequence[int], masked: Collection[str]
+    ) -> Sequence[str | None] | None:
+        found = address(self.connection, table)
+        if isinstance(locator, Span) and found.alias not in masked:
+            which, sought = f"{identifier(found.rowid)} = ?", [(locator.rowid(row),) for row in rows]
+        elif isinstance(locator, Keys) and not set(found.key) & set(masked):
+            which = " AND ".join(f"{identifier(name)} IS ?" for name in found.key)
+            sought = [locator.values[row] for row in rows]
+        else:
+            return None
+        sql = f"SELECT CAST({identifier(column)} AS TEXT) FROM {identifier(table)} WHERE {which}"
+        with scrubbed(f"reading {table}"), _any_text(self.connection):
+            answers = (self.connection.execute(sql, key).fetchone() for key in sought)
+            return [answer and answer[0] for answer in answers]
+        raise AssertionError
+
+    def equal(self, column: str, others: Sequence[str]) -> str:
+        name = identifier(column)
+        return f"{name} COLLATE NOCASE IN ({quoted(list(others))}) AND {name} <> ''"
+
     def blocks(
         self, table: str, columns: Sequence[str], *, where: str = "", keep: str = ""
     ) -> Iterator[Block]:
@@ -95,6 +120,16 @@ def opened(path: Path) -> Iterator[SqliteSnapshot]:
         yield snapshot
     finally:
         snapshot.close()
+
+
+@contextmanager
+def _any_text(connection: sqlite3.Connection) -> Iterator[None]:
+    """Text that is not UTF-8 is read with escapes in it."""
+    connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
+    try:
+        yield
+    finally:
+        connection.text_factory = str
 
 
 def where_clause(where: str) -> str:
@@ -213,11 +248,9 @@ class _Reader:
         return self._block([row[1:] for row in rows], span)
 
     def _undecodable(self, sql: str, first: int, last: int) -> list[tuple[Any, ...]]:
-        self.connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
-        try:
+        with _any_text(self.connection):
             return self.connection.execute(sql, (first, last)).fetchall()
-        finally:
-            self.connection.text_factory = str
+        raise AssertionError
 
     def _block(self, rows: list[tuple[Any, ...]], locator: Span | Keys) -> Block:
         across = list(zip(*rows, strict=True)) or [()] * (len(self.columns) + 1)

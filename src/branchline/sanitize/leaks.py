@@ -1,0 +1,272 @@
+"""Which originals came along into a finished copy, and which values only look like somebody's original.
+
+An invented full name is sooner or later somebody's real one. So a hit of the filter is a leak only when it was carried along:
+the source's same row holds it in the same column (rows are found by the key or rowid that the copy preserves), and some
+masked column of the source holds it. Where the key is masked itself, the source's same column must hold it in any row.
+Addresses with @ are never invented twice: another row's is a leak as well.
+
+Beside that, within each row: a kept column that equals what was masked is a leak however short the value, for names and the
+like. Two exceptions, both told as coincidences: a value that the kept column mostly holds beside other originals (somebody
+called Berlin lives in Berlin), and whole numbers of fewer than seven digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from branchline.domain.policy import Policy, TableRule
+from branchline.domain.schema import Schema, Table
+from branchline.ports import Block, Snapshot
+from branchline.sanitize import scan
+from branchline.sanitize.masks import catalogue
+from branchline.sanitize.report import Leak, Progress
+from branchline.sanitize.scan import Originals
+from branchline.sanitize.table import whole_names
+
+COMMON = 20
+"""A form that does not point at one person by itself is nobody's when as many rows of the source hold it."""
+
+MOST_HITS, MOST_VALUES = 200_000, 10_000
+_PASSES_PARTS_ON = ("keep", "redact", "json")
+_NO_HITS = {"row": pl.Int64, "form": pl.String, "carried": pl.Boolean}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the search of a copy gave. `coincidences`: rows, per column."""
+
+    leaks: tuple[Leak, ...] = ()
+    coincidences: int = 0
+
+    def __add__(self, other: Findings) -> Findings:
+        rows = {(leak.table, leak.column): leak.rows for leak in other.leaks}
+        mine = [
+            replace(leak, rows=max(leak.rows, rows.pop((leak.table, leak.column), 0))) for leak in self.leaks
+        ]
+        rest = [Leak(table, column, count) for (table, column), count in rows.items()]
+        return Findings((*mine, *rest), self.coincidences + other.coincidences)
+
+
+@dataclass(frozen=True, slots=True)
+class _Searched:
+    """One column of the copy. `verbatim`: kept, so that whatever it holds was carried along; `inside`: parts of its texts may
+    have passed a mask.
+    """
+
+    table: str
+    column: str
+    verbatim: bool
+    inside: bool
+
+
+@dataclass(slots=True)
+class _Hits:
+    """Forms found in one column of the copy: `row`, `form`, `carried` (NULL where the row cannot be found again)."""
+
+    found: list[pl.DataFrame] = field(default_factory=list)
+    kept: int = 0
+    rows: int = 0
+
+    def frame(self) -> pl.DataFrame:
+        return pl.concat(self.found) if self.found else pl.DataFrame(schema=_NO_HITS)
+
+
+def find_leaks(
+    source: Snapshot,
+    copy: Snapshot,
+    policy: Policy,
+    schema: Schema,
+    originals: Originals,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Findings:
+    """Searches every text of the copy and compares kept columns with what was masked beside them; constant memory."""
+    findings = _searched(source, copy, policy, schema, originals, progress)
+    for name, rule in policy.tables.items():
+        if rule.action == "copy" and not schema.tables[name].module:
+            findings += _equal_in_row(source, schema.tables[name], rule)
+    return findings
+
+
+def _searched(
+    source: Snapshot,
+    copy: Snapshot,
+    policy: Policy,
+    schema: Schema,
+    originals: Originals,
+    progress: Callable[[Progress], None],
+) -> Findings:
+    hits = {
+        where: _settled(source, where, hit.frame())
+        for name, rule in policy.tables.items()
+        if rule.action == "copy"
+        for where, hit in _hits(source, copy, schema.tables[name], rule, originals, progress)
+    }
+    suspects = pl.concat([hit["form"] for hit in hits.values()] or [pl.Series([], dtype=pl.String)]).unique()
+    if suspects.is_empty():
+        return Findings()
+    known = confirmed(source, policy, schema, suspects)
+    leaks, coincidences = [], 0
+    for where, hit in hits.items():
+        found = hit.join(known, on="form", how="inner")
+        telling = pl.col("points") | (pl.col("times") < COMMON)
+        address = pl.col("form").str.contains("@", literal=True)
+        certain = found.filter(address | (pl.col("carried") & telling))
+        coincidences += found.join(certain, on="row", how="anti")["row"].n_unique()
+        if certain.height:
+            leaks.append(Leak(where.table, where.column, certain["row"].n_unique()))
+    return Findings(tuple(leaks), coincidences)
+
+
+def _hits(
+    source: Snapshot,
+    copy: Snapshot,
+    table: Table,
+    rule: TableRule,
+    originals: Originals,
+    progress: Callable[[Progress], None],
+) -> Iterator[tuple[_Searched, _Hits]]:
+    columns = _to_search(table, rule)
+    if not columns:
+        return
+    masked = [column for column, chosen in rule.columns.items() if chosen.mask != "keep"]
+    hits = {where: _Hits() for where in columns}
+    done, total = 0, copy.count(table.name)
+    for block in copy.blocks(table.name, [where.column for where in columns]):
+        for where, hit in hits.items():
+            found = scan.search(block.frame[where.column], originals, inside=where.inside)
+            if found.height and hit.kept < MOST_HITS:
+                marked = _marked(source, where, block, found, masked)
+                hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + hit.rows))
+                hit.kept += found.height
+            hit.rows += block.frame.height
+        done += block.frame.height
+        progress(Progress("prove", table.name, done, total))
+    yield from hits.items()
+
+
+def _to_search(table: Table, rule: TableRule) -> list[_Searched]:
+    found = []
+    for column in table.columns:
+        chosen = rule.columns.get(column.name)
+        if column.kind in ("text", "any"):
+            kept = chosen is not None and chosen.mask == "keep" and not column.generated
+            inside = chosen is None or chosen.mask in _PASSES_PARTS_ON
+            found.append(_Searched(table.name, column.name, kept, inside))
+    return found
+
+
+def _marked(
+    source: Snapshot, where: _Searched, block: Block, found: pl.DataFrame, masked: list[str]
+) -> pl.DataFrame:
+    """The same with `carried`: whether the source's same row holds the form in the same column."""
+    if where.verbatim:
+        return found.with_columns(pl.lit(value=True).alias("carried"))
+    rows = found["row"].unique(maintain_order=True)
+    cells = source.cells(where.table, where.column, block.locator, rows.to_list(), masked)
+    if cells is None:
+        return found.with_columns(pl.lit(None, pl.Boolean).alias("carried"))
+    there = pl.DataFrame({"row": rows, "value": pl.Series(cells, dtype=pl.String)}).drop_nulls()
+    held = scan.forms(there["value"], inside=where.inside)
+    held = held.select(there["row"].gather(held["text"]).alias("row"), "form").unique()
+    return found.join(held.with_columns(carried=True), on=["row", "form"], how="left").with_columns(
+        pl.col("carried").fill_null(value=False)
+    )
+
+
+def _settled(source: Snapshot, where: _Searched, hits: pl.DataFrame) -> pl.DataFrame:
+    """Decides what could not be decided by row: whether the source's same column holds the form in any row."""
+    open_ = hits.filter(pl.col("carried").is_null())["form"].unique()
+    if open_.is_empty():
+        return hits
+    held = pl.Series("form", [], pl.String)
+    for block in source.blocks(where.table, [where.column]) if where.inside else ():
+        values = block.frame[where.column]
+        if values.dtype == pl.String:
+            here = scan.forms(values.drop_nulls().unique(), inside=True)["form"]
+            held = pl.concat([held, here.filter(here.is_in(open_.implode()))]).unique()
+    return hits.with_columns(pl.col("carried").fill_null(pl.col("form").is_in(held.implode())))
+
+
+def confirmed(source: Snapshot, policy: Policy, schema: Schema, suspects: pl.Series) -> pl.DataFrame:
+    """Which of these forms the source's masked columns hold: `form`, `times` (rows), and whether it `points` by itself."""
+    counted = pl.DataFrame(schema={"form": pl.String, "times": pl.UInt32})
+    for name, rule in policy.tables.items():
+        if rule.action != "copy" or schema.tables[name].module:
+            continue
+        masked = _masked(schema.tables[name], rule)
+        for block in source.blocks(name, masked, where=rule.where) if masked else ():
+            pieces = [
+                _counted(block.frame[column].cast(pl.String), suspects)
+                for column in masked
+                if block.frame[column].dtype == pl.String or block.frame[column].dtype.is_integer()
+            ]
+            pieces += [_counted(names, suspects) for names in whole_names(rule, block.frame)]
+            counted = pl.concat([counted, *pieces]).group_by("form").agg(pl.col("times").sum())
+    points = pl.col("form").str.contains("@", literal=True) | pl.col("form").str.contains(r"^\d{7,}$")
+    return counted.with_columns(points.alias("points"))
+
+
+def _counted(values: pl.Series, suspects: pl.Series) -> pl.DataFrame:
+    counts = values.drop_nulls().alias("v").value_counts(name="n")
+    both = [
+        pl.DataFrame({"form": form, "times": counts["n"].cast(pl.UInt32)})
+        for form in (scan.normal(counts["v"]), scan.telephone(counts["v"]))
+    ]
+    return pl.concat(both).filter(pl.col("form").is_in(suspects.implode()))
+
+
+def _masked(table: Table, rule: TableRule) -> list[str]:
+    return [c.name for c in table.stored if c.name in rule.columns and rule.columns[c.name].mask != "keep"]
+
+
+def _equal_in_row(source: Snapshot, table: Table, rule: TableRule) -> Findings:
+    """Kept columns, which the copy has as the source has them, against the originals of the same row."""
+    masks = catalogue()
+    secret = [
+        c for c in _masked(table, rule) if (mask := masks[rule.columns[c].mask]).draws and mask.identifying
+    ]
+    kept = [c.name for c in table.stored if c.kind != "binary" and rule.columns[c.name].mask == "keep"]
+    if not secret or not kept:
+        return Findings()
+    conditions = {column: source.equal(column, secret) for column in kept}
+    if not source.count(table.name, _both(rule.where, " OR ".join(conditions.values()))):
+        return Findings()
+    findings = Findings()
+    for column, condition in conditions.items():
+        findings += _echoes(source, table.name, column, _both(rule.where, condition), rule)
+    return findings
+
+
+def _echoes(source: Snapshot, table: str, column: str, condition: str, rule: TableRule) -> Findings:
+    equal = _times(source, table, column, condition, rule)
+    equal = equal.filter(~pl.col("value").str.contains(r"^[-+]?\d{0,6}(\.0)?$"))
+    if equal.is_empty():
+        return Findings()
+    everywhere = _times(source, table, column, rule.where, rule, equal["value"]).rename({"times": "all"})
+    both = equal.join(everywhere, on="value", how="inner")
+    leaks = int(both.filter(2 * pl.col("times") >= pl.col("all"))["times"].sum())
+    return Findings((Leak(table, column, leaks),) if leaks else (), int(both["times"].sum()) - leaks)
+
+
+def _times(
+    source: Snapshot, table: str, column: str, where: str, rule: TableRule, wanted: pl.Series | None = None
+) -> pl.DataFrame:
+    """How many rows that a keep-list does not let pass hold each `value`, for the wanted ones or the first found."""
+    keep = rule.keep_rows.where if rule.keep_rows else ""
+    times = pl.DataFrame(schema={"value": pl.String, "times": pl.Int64})
+    for block in source.blocks(table, [column], where=where, keep=keep):
+        values = block.frame[column]
+        values = (values if block.keep is None else values.filter(~block.keep)).cast(pl.String).drop_nulls()
+        if wanted is not None:
+            values = values.filter(values.is_in(wanted.implode()))
+        here = values.alias("value").value_counts(name="times").cast({"times": pl.Int64})
+        times = pl.concat([times, here]).group_by("value", maintain_order=True).agg(pl.col("times").sum())
+        times = times.head(MOST_VALUES)
+    return times
+
+
+def _both(where: str, condition: str) -> str:
+    return f"({where}\n) AND ({condition})" if where else f"({condition})"

@@ -1,0 +1,157 @@
+"""What of the originals is found in a finished copy, and what is not taken for one."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from branchline.errors import Failed
+from branchline.sanitize.pools import pool
+from tests.sanitize.people import POLICY, filled, people
+
+PERSONS = """
+CREATE TABLE persons (id INTEGER PRIMARY KEY, first TEXT, last TEXT, name TEXT, card TEXT, display_name TEXT, note TEXT,
+  whole TEXT AS (first || ' ' || last));
+"""
+PERSONS_POLICY = """
+tables:
+  persons:
+    columns:
+      id: keep
+      first: first_name
+      last: last_name
+      name: full_name
+      card: {mask: json, paths: {"$.name": full_name, "$.memo": keep}}
+      display_name: keep
+      note: keep
+"""
+
+
+def invented_names(shop, count: int = 2500, **planted: str) -> None:
+    """Persons whose real names are all in the pools that masks draw from; `planted` replaces a column of the 8th."""
+    chance, rows = random.Random(5), []
+    firsts, lasts = (pool("en_US", kind).to_list() for kind in ("first_name", "last_name"))
+    for number in range(1, count + 1):
+        first, last = chance.choice(firsts), chance.choice(lasts)
+        row = {"id": number, "first": first, "last": last, "name": f"{first} {last}",
+               "card": f'{{"name": "{first} {last}"}}', "display_name": f"user {number % 9}", "note": "likes tea"}  # fmt: skip
+        rows.append({**row, **planted} if number == 8 else row)
+    names = ", ".join(f":{column}" for column in rows[0])
+    shop.fill(PERSONS, (f"INSERT INTO persons VALUES ({names})", rows))
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_an_invented_name_that_is_somebody_elses_is_a_coincidence(shop, number: int) -> None:
+    invented_names(shop)
+    report = shop.sync(PERSONS_POLICY, key=bytes([number]) * 32)
+    assert report.leaks == 0
+    assert report.coincidences > 0
+
+
+@pytest.mark.parametrize("columns", ["name, first, last", "first, last"])
+def test_a_kept_note_that_mentions_another_customer_by_a_name_of_the_pools_is_a_leak(
+    shop, columns: str
+) -> None:
+    invented_names(shop)
+    ((name,),) = shop.read("SELECT whole FROM persons WHERE id = 2000", where="production")
+    shop.fill("", ("UPDATE persons SET note = ? WHERE id = 8", [(f"Her sister, {name.upper()}, pays.",)]))
+    policy = PERSONS_POLICY
+    if "name," not in columns:
+        shop.fill("UPDATE persons SET name = NULL, card = NULL")
+    with pytest.raises(Failed, match=r"copy: persons\.note \(1 row\)\."):
+        shop.sync(policy)
+
+
+def test_a_kept_part_of_json_that_names_somebody_is_a_leak(shop) -> None:
+    invented_names(shop, card='{"name": "Ann Other", "memo": "ask Ann Other"}', name="Ann Other")
+    with pytest.raises(Failed, match=r"copy: persons\.card \(1 row\)\."):
+        shop.sync(PERSONS_POLICY)
+
+
+def test_a_kept_value_that_equals_what_was_masked_in_its_row_is_a_leak_however_short(shop) -> None:
+    invented_names(shop, last="Ng", display_name="NG")
+    with pytest.raises(Failed, match=r"copy: persons\.display_name \(1 row\)\."):
+        shop.sync(PERSONS_POLICY)
+
+
+def test_a_kept_word_that_mostly_stands_beside_other_originals_is_a_coincidence(shop) -> None:
+    invented_names(shop, last="Berlin", display_name="Berlin")
+    shop.fill("UPDATE persons SET display_name = 'Berlin' WHERE id BETWEEN 100 AND 200")
+    report = shop.sync(PERSONS_POLICY)
+    assert report.coincidences > 0
+
+
+def test_kept_numbers_are_compared_within_the_row_and_small_ones_not_at_all(shop) -> None:
+    shop.fill(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, account INTEGER, phone TEXT, place INTEGER, n INTEGER)",
+        ("INSERT INTO t VALUES (?, ?, ?, ?, ?)", [(i, i, f"+49 170 {i:07d}", i, i) for i in range(1, 300)]),
+    )
+    policy = "tables: {t: {columns: {id: keep, account: token, phone: phone, place: keep, n: keep}}}"
+    assert shop.sync(policy).leaks == 0
+    shop.fill("UPDATE t SET phone = '+491701234567', n = 491701234567 WHERE id = 9")
+    with pytest.raises(Failed, match=r"copy: t\.n \(1 row\)\."):
+        shop.sync(policy)
+
+
+def test_rows_of_a_keep_list_may_equal_what_they_are(shop) -> None:
+    invented_names(shop, last="Ng", display_name="Ng")
+    rule = 'keep_rows: {where: "id = 8", reason: staff}\n    columns:'
+    assert shop.sync(PERSONS_POLICY.replace("columns:", rule)).leaks == 0
+
+
+def test_where_the_key_is_masked_too_the_same_column_must_hold_the_original(shop) -> None:
+    rows = [(f"k{i}", f"Anna Muster{i}", "visited by Anna Muster3" if i == 5 else "tea") for i in range(50)]
+    shop.fill(
+        "CREATE TABLE t (k TEXT PRIMARY KEY, name TEXT, note TEXT) WITHOUT ROWID",
+        ("INSERT INTO t VALUES (?, ?, ?)", rows),
+    )
+    policy = "tables: {t: {columns: {k: token, name: full_name, note: redact}}}"
+    with pytest.raises(Failed, match=r"copy: t\.note \(1 row\)\."):
+        shop.sync(policy)
+    shop.fill("UPDATE t SET note = 'tea'")
+    assert shop.sync(policy).leaks == 0
+
+
+def test_an_email_in_a_kept_note_stops_the_sync_and_is_not_quoted(shop, seen) -> None:
+    rows = people(50)
+    rows[7] = (*rows[7][:5], "spoke to her brother (Anna.Muster3@mail.example), all well.")
+    filled(shop, rows)
+    with pytest.raises(Failed) as caught:
+        shop.sync(POLICY)
+    assert caught.value.number == 505
+    assert "people.note (1 row)" in caught.value.message
+    assert "muster" not in seen(caught.value).lower()
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "call 0049 / (170) 123-4567 tomorrow",
+        '{"contact": {"tel": "+49 170 1234567"}}',
+        "lives in 12 Long Elm Road, second floor",
+        '{"street": "12 L\\u006fng Elm Road"}',
+        "12 LONG ELM ROAD",
+    ],
+)
+def test_a_phone_or_street_inside_kept_text_is_a_leak(shop, note: str) -> None:
+    shop.fill(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, phone TEXT, street TEXT); CREATE TABLE b (id INTEGER PRIMARY KEY, note TEXT)",
+        (
+            "INSERT INTO a VALUES (?, ?, ?)",
+            [(1, "+49 170 1234567", "12 Long Elm Road"), (2, "+49 171 7654321", "1 Other Way")],
+        ),
+        ("INSERT INTO b VALUES (?, ?)", [(1, "nothing here"), (2, note)]),
+    )
+    policy = "tables: {a: {columns: {id: keep, phone: phone, street: street}}, b: {columns: {id: keep, note: keep}}}"
+    with pytest.raises(Failed, match=r"b\.note \(1 row\)"):
+        shop.sync(policy)
+
+
+def test_common_words_and_names_do_not_cry_wolf(shop) -> None:
+    rows = [
+        (i, f"m{i}@mail.example", "May", "Price", "admin", "price in May as usual, ask admin 2024-01-01")
+        for i in range(40)
+    ]
+    filled(shop, rows)
+    assert shop.sync(POLICY).leaks == 0
