@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from branchline.domain.activity import Activity, Grip, Holder, Lease, NewActivity, Result, Want
 from branchline.errors import BranchlineError, Failed, Refused, Unavailable
@@ -33,13 +33,11 @@ Remover = Callable[[Grip, str], None]
 
 FINISH = "finish"
 
-Got = TypeVar("Got")
-
 _live: dict[str, Operation] = {}
 """The operations of this process, by id."""
-_registering = threading.Lock()
-"""Held from taking leases in this process's name until their operation is in `_live`: another thread that saw the
-leases without it would take them for those of an operation that nobody runs any more."""
+_claimed: dict[str, object] = {}
+"""The activities that a thread of this process begins, runs or takes over: no other thread takes their leases for
+those of an operation that nobody runs any more."""
 
 
 class Processes(Protocol):
@@ -273,14 +271,18 @@ class Operations:
             sentence=request.sentence,
         )
 
-        def begin() -> Operation | tuple[Lease, ...]:
-            with _registering:
-                got = self.store.activities.begin(
+        _claimed[new.id] = new
+        try:
+            grip = self._until_free(
+                lambda: self.store.activities.begin(
                     new, request.wants, self.processes.this(), self.clock(), self.lease_seconds
-                )
-                return self._alive(got, hidden) if isinstance(got, Grip) else got
-
-        return self._until_free(begin, request.wait_seconds)
+                ),
+                request.wait_seconds,
+            )
+            return self._alive(grip, hidden)
+        except BaseException:
+            del _claimed[new.id]
+            raise
 
     def _alive(self, grip: Grip, hidden: Iterable[str]) -> Operation:
         operation = Operation(self, grip, self.log_of(grip.activity_id), hidden)
@@ -288,11 +290,11 @@ class Operations:
         operation.begin_heartbeat()
         return operation
 
-    def _until_free(self, take: Callable[[], Got | tuple[Lease, ...]], wait_seconds: float) -> Got:
+    def _until_free(self, take: Callable[[], Grip | tuple[Lease, ...]], wait_seconds: float) -> Grip:
         deadline = time.monotonic() + wait_seconds
         while True:
             got = take()
-            if not isinstance(got, tuple):
+            if isinstance(got, Grip):
                 return got
             if self._clear(got):
                 continue
@@ -316,26 +318,27 @@ class Operations:
         if not self.processes.is_here(lease.holder):
             return True
         if lease.holder == self.processes.this():
-            return lease.activity_id in _live
+            return lease.activity_id in _claimed
         return self.processes.alive(lease.holder) and lease.expires_at > self.clock()
 
     def _take_over(self, leases: Sequence[Lease], why: str = "") -> bool:
         """First ends what the old holder left on this host, then settles in its place; False when another was quicker."""
         holder, activity_id = leases[0].holder, leases[0].activity_id
-        if holder != self.processes.this():
-            self.processes.kill(holder)
-        hidden = list(self.secrets_of(self.store.activities.get(activity_id).project))
-        with _registering:
-            if activity_id in _live:
-                return False
+        claim = object()
+        if _claimed.setdefault(activity_id, claim) is not claim:
+            return False
+        try:
+            if holder != self.processes.this():
+                self.processes.kill(holder)
+            hidden = list(self.secrets_of(self.store.activities.get(activity_id).project))
             grip = self.store.leases.take_over(
                 leases, self.processes.this(), self.clock(), self.lease_seconds
             )
-            if grip is None:
-                return False
-            operation = self._alive(grip, hidden)
-        self._conclude(operation, _Interrupted(), why)
-        return True
+            if grip is not None:
+                self._conclude(self._alive(grip, hidden), _Interrupted(), why)
+            return grip is not None
+        finally:
+            _claimed.pop(activity_id, None)
 
     def _conclude(self, operation: Operation, error: BaseException | None, why: str = "") -> None:
         """Settles it, unless another process does that now, and lets go of it."""
@@ -353,7 +356,8 @@ class Operations:
             raise _not_ended(operation, error, failure) from failure
         finally:
             operation.end_heartbeat()
-            del _live[operation.id]
+            _live.pop(operation.id, None)
+            _claimed.pop(operation.id, None)
 
     def _settle(self, operation: Operation, error: BaseException | None) -> None:
         self.renew(operation.grip)

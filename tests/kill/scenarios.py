@@ -57,7 +57,7 @@ def _production_ahead(home: Home) -> None:
 
 SCENARIOS = {
     "first deploy": Scenario(
-        lambda home: None,
+        lambda _home: None,
         "deploy_environment",
         {"environment": "store/master"},
         (None, None),
