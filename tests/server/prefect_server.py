@@ -30,7 +30,7 @@ class Server:
         self._directory = directory
         self._port = _free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api", timeout=60)
+        self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api", timeout=90)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
             **environment,
@@ -40,6 +40,9 @@ class Server:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
+            # its SQLite has one writer at a time, and nothing here reads events
+            "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+            "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
         }
 
     def start(self) -> None:
@@ -174,7 +177,7 @@ class Server:
             response = self._api.request(method, path, json=json)
             return None if response.status_code == 503 else response
 
-        return until(answered, 60, f"{method} {path} is answered")
+        return until(answered, 120, f"{method} {path} is answered")
 
 
 @contextlib.contextmanager
