@@ -75,9 +75,12 @@ class StepRun:
 class Operation:
     """A live operation of this process, found by its id with `Operations.live`."""
 
-    def __init__(self, operations: Operations, grip: Grip, log: Path, secrets: Iterable[str]) -> None:
+    def __init__(
+        self, operations: Operations, grip: Grip, log: Path, project: str, secrets: Iterable[str]
+    ) -> None:
         self._operations = operations
         self.grip = grip
+        self._project = project
         self.redactor = Redactor(secrets)
         self.skipped: str | None = None
         self.cancelled = False
@@ -94,8 +97,9 @@ class Operation:
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepRun]:
-        """Writes the intent, then the result. The step's detail and error are redacted."""
+        """Writes the intent, then the result. The step's detail and error are redacted, the error that goes on too."""
         store, clock = self._operations.store, self._operations.clock
+        self.redactor.add(self._operations.secrets_of(self._project))  # one may have been set since it began
         seq = store.activities.begin_step(self.grip, name, clock())
         progress.info(name, extra={"event": "begun", "step": name})
         run = StepRun(name)
@@ -105,6 +109,7 @@ class Operation:
         except LostLease:
             raise
         except BaseException as error:
+            self.redactor.clean_error(error)
             reason = self.redactor.clean(_reason(error))
             self._write(f"{name} failed: {reason}")
             store.activities.end_step(self.grip, seq, "failed", reason, clock())
@@ -134,7 +139,8 @@ class Operation:
 
     def warn(self, warning: str) -> None:
         """For what went wrong after the commit point: the release stays."""
-        self._operations.store.activities.warn(self.grip, self.redactor.clean(warning))
+        warning = self.redactor.clean(warning)
+        self._operations.store.activities.warn(self.grip, warning)
         progress.warning(warning, extra={"event": "warning", "step": ""})
 
     def output(self, line: str) -> None:
@@ -279,13 +285,13 @@ class Operations:
                 ),
                 request.wait_seconds,
             )
-            return self._alive(grip, hidden)
+            return self._alive(grip, request.project, hidden)
         except BaseException:
             del _claimed[new.id]
             raise
 
-    def _alive(self, grip: Grip, hidden: Iterable[str]) -> Operation:
-        operation = Operation(self, grip, self.log_of(grip.activity_id), hidden)
+    def _alive(self, grip: Grip, project: str, hidden: Iterable[str]) -> Operation:
+        operation = Operation(self, grip, self.log_of(grip.activity_id), project, hidden)
         _live[operation.id] = operation
         operation.begin_heartbeat()
         return operation
@@ -330,12 +336,13 @@ class Operations:
         try:
             if holder != self.processes.this():
                 self.processes.kill(holder)
-            hidden = list(self.secrets_of(self.store.activities.get(activity_id).project))
+            project = self.store.activities.get(activity_id).project
+            hidden = list(self.secrets_of(project))
             grip = self.store.leases.take_over(
                 leases, self.processes.this(), self.clock(), self.lease_seconds
             )
             if grip is not None:
-                self._conclude(self._alive(grip, hidden), _Interrupted(), why)
+                self._conclude(self._alive(grip, project, hidden), _Interrupted(), why)
             return grip is not None
         finally:
             _claimed.pop(activity_id, None)
