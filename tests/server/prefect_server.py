@@ -73,7 +73,7 @@ class Server:
         self.prefect("--no-prompt", "deploy", *arguments, "--prefect-file", "deployments/prefect.yaml")
 
     def start_worker(self, *arguments: str) -> psutil.Process:
-        process = self._popen("worker", "worker", "start", "--pool", "branchline", "--limit", "5", *arguments)
+        process = self._popen("worker", "worker", "start", "--pool", "branchline", "--limit", "3", *arguments)
         return psutil.Process(process.pid)
 
     def deployment(self, name: str) -> dict[str, Any]:
