@@ -44,4 +44,5 @@ lock:            ## pin again, for every platform, with hashes (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade -o requirements.lock
 
 clean:           ## remove what make and the demo made
+	@test ! -d .demo || chmod -R u+w .demo
 	rm -rf .venv .demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -40,6 +40,8 @@ def init(
         f"[bold green]made[/] project {escape(made.project.name)} with the plan {escape(made.project.plan)}"
     )
     out.print(f"  push to    {escape(str(made.repository))}", soft_wrap=True)
+    for warning in made.warnings:
+        out.print(f"  [yellow]![/] {escape(warning)}", soft_wrap=True)
     first = made.branches[0] if made.branches else "BRANCH"
     out.print(f"  then run   branchline deploy {escape(made.project.name)}/{escape(first)}")
 

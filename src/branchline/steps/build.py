@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from branchline.domain import variable
 from branchline.domain.activity import Want
 from branchline.domain.app import App
@@ -68,7 +66,7 @@ def _build(work: Work, project: Project, commit: str, key: BuildKey) -> Artifact
         (tree / mount).mkdir(parents=True, exist_ok=True)
     operation.making("incoming", operation.id)
     archived = platform.artifacts.put(tree, lambda digest: operation.making("artifact", digest))
-    shutil.rmtree(tree)
+    platform.remove_directory(tree)
     return platform.store.artifacts.keep(
         work.grip, key.digest, repository.resolve(commit).tree, key.inputs, _artifact(work, archived)
     )

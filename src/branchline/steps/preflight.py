@@ -70,6 +70,9 @@ def preflight_deploy(work: Work, ref: str | None, *, force: bool, retry_bad: str
     why = already_runs(platform, environment, commit.id, digest)
     if why and not force:
         work.operation.skip(why)
+    else:
+        for warning in platform.app(environment.project, commit.id).warnings:
+            work.operation.warn(warning)
     work.run.detail = f"{commit.id[:12]} {commit.subject}"
     return commit.id
 

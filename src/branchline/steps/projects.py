@@ -9,7 +9,7 @@ from pathlib import Path
 
 from branchline.domain.environment import Environment, Project, short_digest
 from branchline.domain.names import check_project, environment_id
-from branchline.domain.plan import TIERS
+from branchline.domain.plan import TIERS, Plan
 from branchline.errors import BadInput
 from branchline.platform import Platform
 from branchline.ports import ProtectedBranch
@@ -20,8 +20,8 @@ class Made:
     project: Project
     repository: Path
     branches: Sequence[str]
-    left_out: Sequence[str]
-    """Branches of the source whose names no environment could have."""
+    warnings: Sequence[str]
+    """What in the source does not fit: branches without a possible environment, a plan's branch that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,18 @@ def init_project(platform: Platform, name: str, plan_name: str, source: str | No
         if branch is not None:
             platform.store.environments.add(project, environment_id(branch), branch, tier, "inactive", now)
     guard_pushes(platform, project)
-    return Made(project, repository, branches, left_out)
+    return Made(project, repository, branches, _misfits(plan, branches, left_out))
+
+
+def _misfits(plan: Plan, branches: Sequence[str], left_out: Sequence[str]) -> list[str]:
+    warnings = [f"branch {branch!r} was left out: no environment can have its name" for branch in left_out]
+    main = plan.rules("integration").branch
+    if branches and main is not None and main not in branches:
+        warnings.append(
+            f"the plan {plan.name} promotes from branch {main!r}, which the repository does not have: "
+            f"push it, or name yours in config/plans.yaml (plans.{plan.name}.tiers.integration.branch)"
+        )
+    return warnings
 
 
 def guard_pushes(platform: Platform, project: Project) -> None:
