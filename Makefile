@@ -21,10 +21,10 @@ demo: install    ## run the whole workflow on a real repository and a real datab
 	@$(BIN)/python examples/demo.py
 
 test: install    ## the tests
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
 test-all: install ## the tests; what cannot run here fails instead of being skipped
-	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
+	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
 check: lint types contracts test ## all that CI checks
 

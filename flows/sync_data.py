@@ -5,12 +5,14 @@ from branchline.steps.summary import Summary
 from tasks.deploy import check_candidate, finish, prepare_release, switch
 from tasks.operate import operation, synced_environments
 from tasks.preview import preview_sync
+from tasks.runs import named, one_clear_error
 from tasks.summarize import summarize
 from tasks.sync import migrate_new_data, preflight_sync, sanitize_data
 from tasks.types import EnvironmentPath, Ref
 
 
-@flow(name="sync-data", flow_run_name="refresh {environment} with sanitized data", retries=0)
+@flow(name="sync-data", flow_run_name=named("refresh {environment} with sanitized data"), retries=0)
+@one_clear_error
 def sync_data(
     environment: EnvironmentPath,
     source: str | None = None,

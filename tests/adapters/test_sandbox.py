@@ -142,7 +142,7 @@ def test_a_box_that_cannot_be_made_is_not_told_as_the_command_s_failure(sandbox,
 def test_a_server_whose_box_cannot_be_made_fails_at_the_end_of_its_context(sandbox, box):
     lines: list[str] = []
     gone = Box(tree=box.tree, writable=[box.tree / "gone"])
-    with (  # noqa: PT012 - the context is what raises
+    with (
         pytest.raises(Failed, match="could not make the box"),
         sandbox.serve("true", gone, output=lines.append),
     ):

@@ -312,7 +312,7 @@ def test_a_server_is_ended_when_its_context_fails(sandbox, box, napping):
     class UnhealthyError(Exception):
         pass
 
-    with (  # noqa: PT012 - the context is what raises
+    with (
         pytest.raises(UnhealthyError),
         sandbox.serve(f"echo up; {napping}", box, output=lambda _: begun.set()),
     ):

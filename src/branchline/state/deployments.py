@@ -196,6 +196,12 @@ class Deployments:
         with self._database.read() as session:
             return _version(session.get_one(tables.DataVersion, version_id))
 
+    def find_version(self, version_id: str) -> DataVersion | None:
+        """None when it was never recorded, or is forgotten."""
+        with self._database.read() as session:
+            row = session.get(tables.DataVersion, version_id)
+            return _version(row) if row else None
+
     def versions(self, environment: Environment | None = None) -> Sequence[DataVersion]:
         """Those that exist, everywhere or of one environment, the newest first."""
         query = select(tables.DataVersion).where(tables.DataVersion.removed_at.is_(None))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy.exc import NoResultFound
-
 from branchline.domain.activity import Grip
 from branchline.operation import Remover
 from branchline.platform import Platform
@@ -61,12 +59,10 @@ class Undo:
 
     def _data_version(self, grip: Grip, version_id: str) -> None:
         store = self._platform.store
-        try:
-            version = store.deployments.version(version_id)
-        except NoResultFound:
-            return
-        remove_version(self._platform, version)
-        store.deployments.forget_version(grip, version_id, self._platform.clock())
+        version = store.deployments.find_version(version_id)
+        if version is not None:
+            remove_version(self._platform, version)
+            store.deployments.forget_version(grip, version_id, self._platform.clock())
 
     def _hold(self, grip: Grip, path: str) -> None:
         self._platform.store.environments.release_hold(grip, path)
