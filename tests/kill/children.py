@@ -21,20 +21,28 @@ class Children:
         self, home: Home, flow: str, parameters: Mapping[str, Any], at: int | None
     ) -> tuple[int, list[str]]:
         """The child's exit code, negative for a signal, and its events when it ended by itself."""
-        told = home.path / "told"
+        (code,) = self.run_many(home, flow, parameters, at=at)
+        told = home.path / "told-0"
+        return code, json.loads(told.read_text().splitlines()[-1]) if code >= 0 else []
+
+    def run_many(
+        self, home: Home, flow: str, parameters: Mapping[str, Any], *, times: int = 1, at: int | None = None
+    ) -> list[int]:
+        """The exit codes of so many children that run at once."""
         request = {
             "environ": home.environ,
             "flow": flow,
             "parameters": parameters,
             "at": at,
-            "told": str(told),
+            "told": str(home.path / "told"),
+            "times": times,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        code = int(self._process.stdout.readline())
-        return code, json.loads(told.read_text().splitlines()[-1]) if code >= 0 else []
+        codes: list[int] = json.loads(self._process.stdout.readline())
+        return codes
 
 
 @contextmanager

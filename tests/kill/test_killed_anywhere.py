@@ -1,6 +1,5 @@
 """SIGKILL between any two things that an operation does: old or new is served, and nothing is left."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +9,13 @@ import pytest
 
 from branchline.launch import run_flow
 from branchline.platform import Platform
-from tests.kill.children import Children, children
+from tests.kill.children import Children
 from tests.kill.scenarios import SCENARIOS, Scenario, Served
 from tests.workshop.application import application
 from tests.workshop.home import Home
 from tests.workshop.litter import litter, schema_served, version_served
+from tests.workshop.thorough import ALL
 
-ALL = bool(os.environ.get("BRANCHLINE_TEST_REQUIRE_ALL"))
 PARTS, EVERY = (3, 1) if ALL else (1, 6)
 
 pytestmark = pytest.mark.kill
@@ -33,12 +32,6 @@ class Template:
     def fresh(self) -> Home:
         Home(self.place).remove()
         return Home(self.kept).copy_to(self.place)
-
-
-@pytest.fixture(scope="session")
-def flows() -> Iterator[Children]:
-    with children() as started:
-        yield started
 
 
 @pytest.fixture(scope="session")

@@ -35,18 +35,23 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def main() -> None:
-    """One request per line, one answer per line."""
+    """One request per line, one answer per line: the exit codes of so many children at once."""
     for line in sys.stdin:
         request = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            _run(**request)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        started = []
+        for number in range(request.pop("times")):
+            child = os.fork()
+            if child == 0:
+                _run(**{**request, "told": f"{request['told']}-{number}"})
+            started.append(child)
+        ended = [os.waitpid(child, 0)[1] for child in started]
+        print(json.dumps([os.waitstatus_to_exitcode(status) for status in ended]), flush=True)
 
 
 def _run(environ: dict[str, str], flow: str, parameters: dict[str, Any], at: int | None, told: str) -> None:
-    """Kills itself before event number `at`; runs to the end without one, and tells the events."""
+    """Kills itself before event number `at`; runs to the end without one, and tells the events. Exits as the
+    command line does.
+    """
     os.environ.update(environ)
     tempfile.tempdir = environ["TMPDIR"]
     output = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -66,7 +71,7 @@ def _run(environ: dict[str, str], flow: str, parameters: dict[str, Any], at: int
         run_flow(flow, parameters)
     except BaseException as error:  # noqa: BLE001 - told
         events.append(f"raised {error!r}")
-        code = 1
+        code = getattr(error, "exit_code", 1)
     os.write(1, json.dumps(events).encode())
     os._exit(code)
 
