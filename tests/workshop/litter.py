@@ -137,6 +137,9 @@ def _together(platform: Platform, environment: Environment) -> Iterator[str]:
     """Code and data of the environment's deployment."""
     deployment = platform.current(environment)
     tree = platform.layout.trees / deployment.digest.removeprefix("sha256:")
+    if not tree.is_dir():
+        yield "its tree is gone"
+        return
     wanted = int((tree / "SCHEMA").read_text())
     kind = platform.app(environment.project, deployment.commit).migrations_kind
     for slot, version_id in deployment.data.items():
