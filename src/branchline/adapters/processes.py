@@ -34,7 +34,10 @@ class LocalProcesses:
         return self._find(holder) is not None
 
     def kill(self, holder: Holder) -> None:
-        """Ends the process and all that descend from it; content when it is gone. A stopped one ends too."""
+        """Ends the process and all that descend from it; content when it is gone. A stopped one ends too.
+
+        Raises Failed: 312 when it does not end, 315 when it may not be ended.
+        """
         process = self._find(holder)
         if process is None:
             return
@@ -47,6 +50,12 @@ class LocalProcesses:
                 member.kill()
             except psutil.NoSuchProcess:
                 continue
+            except psutil.AccessDenied:
+                raise Failed(
+                    315,
+                    f"Process {member.pid} of another user cannot be ended from here.",
+                    "run it as that user, or as root",
+                ) from None
         deadline = time.monotonic() + _END_SECONDS
         while any(_lives(member) for member in family):
             if time.monotonic() > deadline:

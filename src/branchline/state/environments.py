@@ -22,12 +22,26 @@ class Environments:
     def __init__(self, database: StateDatabase) -> None:
         self._database = database
 
-    def add_project(self, name: str, plan: str, now: datetime) -> Project:
-        """Raises BadInput when the name is taken."""
+    def add_project(
+        self, name: str, plan: str, now: datetime, environments: Sequence[tuple[str, str, Tier]] = ()
+    ) -> Project:
+        """The project with its first environments, each by name, branch and tier. Raises BadInput when the name is taken."""
         try:
             with self._database.write() as session:
                 row = tables.Project(name=name, plan=plan, created_at=now)
                 session.add(row)
+                session.flush()
+                for each, branch, tier in environments:
+                    session.add(
+                        tables.Environment(
+                            project_id=row.id,
+                            name=each,
+                            branch=branch,
+                            tier=tier,
+                            status="inactive",
+                            created_at=now,
+                        )
+                    )
                 session.flush()
                 return Project(row.id, row.name, row.plan)
         except IntegrityError:

@@ -65,16 +65,31 @@ def init_project(platform: Platform, name: str, plan_name: str, source: str | No
         raise BadInput(330, f"There is a project {name!r} already.", f"branchline status {name}")
     plan = platform.plan(Project(0, name, plan_name))
     repository = platform.layout.repository(name)
-    left_out = platform.create_repository(name, source)
+    left_out = _create_repository(platform, name, source)
     branches = sorted(platform.repository(name).branches())
-    now = platform.clock()
-    project = platform.store.environments.add_project(name, plan_name, now)
-    for tier in TIERS:
-        branch = plan.tiers[tier].branch if tier in plan.tiers else None
-        if branch is not None:
-            platform.store.environments.add(project, environment_id(branch), branch, tier, "inactive", now)
+    places = [(plan.tiers[tier].branch, tier) for tier in TIERS if tier in plan.tiers]
+    project = platform.store.environments.add_project(
+        name,
+        plan_name,
+        platform.clock(),
+        [(environment_id(branch), branch, tier) for branch, tier in places if branch is not None],
+    )
     guard_pushes(platform, project)
     return Made(project, repository, branches, _misfits(plan, branches, left_out))
+
+
+def _create_repository(platform: Platform, name: str, source: str | None) -> Sequence[str]:
+    """As `Platform.create_repository`; what an `init` that was cut short has made is taken as it is."""
+    repository = platform.layout.repository(name)
+    if not repository.exists():
+        return platform.create_repository(name, source)
+    if source is None:
+        return ()
+    raise BadInput(
+        346,
+        f"There is a repository {repository} that no project has, as an init that was cut short leaves it.",
+        f"branchline init {name} takes it as it is; to fetch again, move it away first",
+    )
 
 
 def _misfits(plan: Plan, branches: Sequence[str], left_out: Sequence[str]) -> list[str]:
