@@ -47,7 +47,7 @@ class Children:
 
 @contextmanager
 def children() -> Iterator[Children]:
-    environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    environ = {**os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'src'}"}
     command = [sys.executable, "-m", "tests.kill.zygote"]
     with subprocess.Popen(
         command, cwd=CHECKOUT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
