@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
-from branchline.errors import BranchlineError
-
 SHORTEST = 6
 """Shorter values are words that stand everywhere (`on`, `dev`); hiding them would say where they are."""
 
@@ -52,7 +50,7 @@ class Redactor:
         return text
 
     def clean_error(self, error: BaseException) -> None:
-        """In place, with the errors it came from: it goes on to a terminal and to Prefect."""
+        """In place, with the errors it came from: it goes on to a terminal, and Prefect pickles it into a file."""
         seen: set[int] = set()
         todo: list[BaseException | None] = [error]
         while todo:
@@ -62,15 +60,17 @@ class Redactor:
             seen.add(id(each))
             todo += [each.__cause__, each.__context__]
             each.args = tuple(self.clean(arg) if isinstance(arg, str) else arg for arg in each.args)
-            if isinstance(each, BranchlineError):
-                each.message, each.hint = self.clean(each.message), self.clean(each.hint)
+            texts = {name: value for name, value in vars(each).items() if isinstance(value, str)}
+            vars(each).update({name: self.clean(value) for name, value in texts.items()})
 
 
 def _written(secret: str) -> Iterator[str]:
     for part in {secret, *secret.splitlines()}:
         if len(part) >= SHORTEST:
-            yield from (part, json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1])
+            for as_json in (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]):
+                yield from (as_json, as_json.replace("/", "\\/"))
             yield from (
+                part,
                 repr(part)[1:-1],
                 quote(part),
                 quote(part, safe=""),
@@ -86,4 +86,4 @@ def _inside_base64(text: str) -> Iterator[str]:
         whole = base64.b64encode(bytes(before) + data).decode()
         bits = (before + len(data)) * 8
         inner = whole[-(-before * 8 // 6) : bits // 6]
-        yield from (inner, inner.translate(str.maketrans("+/", "-_")))
+        yield from (inner, inner.translate(str.maketrans("+/", "-_")), quote(inner, safe=""))

@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from http.client import HTTPException
 
 from branchline.domain.app import Checks, HttpCheck
 from branchline.domain.environment import Deployment, Environment
@@ -121,6 +122,8 @@ def _ask(site: str, page: HttpCheck) -> str | None:
         status, body = error.code, error.read(1_000_000)
     except OSError as error:
         return f"{page.path} does not answer ({error})"
+    except HTTPException as error:  # what it said may be anything: it is not repeated
+        return f"{page.path} does not answer as HTTP ({type(error).__name__})"
     if status != page.status:
         return f"{page.path} answers {status} instead of {page.status}"
     if page.contains is not None and page.contains.encode() not in body:
