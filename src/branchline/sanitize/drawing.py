@@ -35,6 +35,12 @@ class Digest:
     def text(self, digits: int, start: int = 0) -> pl.Series:
         return self.hex.str.slice(start, digits)
 
+    def number(self, digits: int, leading: int) -> pl.Series:
+        """A decimal number of at most 18 digits behind leading ones, as text."""
+        below: int = 10**digits
+        number = self.hex.str.slice(0, 15).str.to_integer(base=16, dtype=pl.UInt64)
+        return (number % below + leading * below).cast(pl.String)
+
     def decimals(self, digits: int) -> pl.Series:
         """A decimal number with leading zeros, about 3.3 bits a digit."""
         parts = []
@@ -47,11 +53,15 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who a row is about, drawn from its identity column: positions in the pools of names; NULL where a row has none."""
+    """Who a row is about, drawn from its identity column: positions in the pools of names; NULL where a row has none.
+
+    `identity`: as it was hashed, without spaces around it and in small letters.
+    """
 
     first: pl.Series
     last: pl.Series
     digest: Digest
+    identity: pl.Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +82,9 @@ class Draw:
         """Keyed hashes of text; equal values of a block are hashed once."""
         subkey = sub_key(self.key, f"{kind}/{self.attempt}" if self.attempt else kind)
         values = values.alias("v")
-        distinct = values.unique()
-        if 2 * distinct.len() > values.len():
+        if mostly_distinct(values):
             return Digest(_hmac(values, subkey))
+        distinct = values.unique()
         hashed = pl.DataFrame({"v": distinct, "h": _hmac(distinct, subkey)})
         column = values.to_frame().join(hashed, on="v", how="left", nulls_equal=True, maintain_order="left")
         return Digest(column["h"])
@@ -96,16 +106,21 @@ class Draw:
             return self
         person = self.person
         some = Person(
-            person.first.filter(wanted), person.last.filter(wanted), Digest(person.digest.hex.filter(wanted))
+            person.first.filter(wanted),
+            person.last.filter(wanted),
+            Digest(person.digest.hex.filter(wanted)),
+            person.identity.filter(wanted),
         )
         return replace(self, person=some)
 
     def someone(self, identity: pl.Series, kind: str = "person") -> Person:
         """The person behind identities (e-mail addresses, user names), avoiding names that the identity itself contains."""
         normal = identity.str.strip_chars().str.to_lowercase()
-        digest = self.digest(pl.select(pl.when(normal != "").then(normal)).to_series(), kind)
+        if (normal == "").any():
+            normal = pl.select(pl.when(normal != "").then(normal)).to_series()
+        digest = self.digest(normal, kind)
         first = self._avoiding("first_name", normal, digest, 0)
-        return Person(first, self._avoiding("last_name", normal, digest, 3), digest)
+        return Person(first, self._avoiding("last_name", normal, digest, 3), digest, normal)
 
     def _avoiding(self, kind: str, identity: pl.Series, digest: Digest, start: int) -> pl.Series:
         chosen = digest.word(start) % pools.pool(self.locale, kind).len()
@@ -125,6 +140,11 @@ class Draw:
     @staticmethod
     def _gather(values: pl.Series, numbers: pl.Series) -> pl.Series:
         return values.gather(numbers % values.len())
+
+
+def mostly_distinct(values: pl.Series) -> bool:
+    """Whether looking for equal values costs more than it saves; an estimate."""
+    return 2 * int(values.approx_n_unique()) > values.len()  # type: ignore[arg-type]
 
 
 def joined(*parts: pl.Series | str, between: str = "") -> pl.Series:

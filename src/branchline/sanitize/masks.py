@@ -117,11 +117,14 @@ def email(values: pl.Series, draw: Draw) -> pl.Series:
     """
     person = draw.person or draw.someone(values, "email")
     first, last = draw.pick_slug("first_name", person.first), draw.pick_slug("last_name", person.last)
-    local = joined(first, last, person.digest.text(16, 48), between=".")
-    spelled = values.str.strip_chars().str.to_lowercase() != values
-    if spelled.any():
-        local = where(spelled, _respelled(local, draw.digest(values, "email spelling")), local)
-    return joined(local, "@" + DOMAIN)
+    parts = first, ".", last, ".", person.digest.text(16, 48)
+    spelled = person.identity != values
+    if not spelled.any():
+        return joined(*parts, "@" + DOMAIN)
+    local = joined(*parts)
+    return joined(
+        where(spelled, _respelled(local, draw.digest(values, "email spelling")), local), "@" + DOMAIN
+    )
 
 
 def _respelled(local: pl.Series, digest: Digest) -> pl.Series:
@@ -230,7 +233,7 @@ def phone(values: pl.Series, draw: Draw) -> pl.Series:
     if values.dtype == pl.Int64 and draw.unique:
         return _permuted(values, draw, "phone")
     digest = draw.digest(values.cast(pl.String), "phone")
-    digits = joined("999", digest.decimals(20 if draw.unique else 9))
+    digits = joined("999", digest.decimals(20)) if draw.unique else digest.number(9, leading=999)
     return digits.cast(pl.Int64) if values.dtype == pl.Int64 else joined("+", digits)
 
 

@@ -15,7 +15,6 @@ from branchline.errors import Failed
 from branchline.ports import Block, Loader, Snapshot
 from branchline.sanitize.checking import check, check_conditions, refuse
 from branchline.sanitize.guessing import QUASI
-from branchline.sanitize.leaks import Findings
 from branchline.sanitize.proof import check_rows, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
 from branchline.sanitize.scan import Originals
@@ -37,7 +36,7 @@ def replicate(
 
     `key`: 32 bytes that are stable between syncs; without, a fresh one that nobody keeps. Raises Refused before the first
     row when the policy does not fit, Failed with the places when an original came along or a check fails: the caller then
-    removes the version. `scan=False` leaves the search for originals out and is for measuring.
+    removes the version. `scan=False` neither remembers originals nor searches for them, and is for measuring.
     """
     started = time.perf_counter()
     schema = source.schema()
@@ -45,7 +44,7 @@ def replicate(
     drawing_key = secrets.token_bytes(32) if key is None else key
     clock = _Clock()
 
-    originals = Originals()
+    originals = Originals() if scan else None
     target.begin(source)
     tables = tuple(
         _copy(source, target, policy, schema, name, drawing_key, originals, progress)
@@ -58,7 +57,7 @@ def replicate(
     clock.lap("finish")
     disarm(target, policy, progress)
     clock.lap("disarm")
-    findings = prove(source, target, policy, schema, originals, progress) if scan else Findings()
+    findings = prove(source, target, policy, schema, originals, progress)
     clock.lap("prove")
     return SyncReport(
         tables,
@@ -105,7 +104,7 @@ def _copy(
     schema: Schema,
     name: str,
     key: bytes,
-    originals: Originals,
+    originals: Originals | None,
     progress: Listener,
 ) -> TableReport:
     rule, started = policy.tables[name], time.perf_counter()

@@ -16,6 +16,8 @@ import secrets
 
 import polars as pl
 
+from branchline.sanitize.drawing import mostly_distinct
+
 WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
 DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
 PLAIN = r"^[0-9a-z]+(?:[ .+'@%_\-][0-9a-z]+)*$"
@@ -42,7 +44,9 @@ def normal(values: pl.Series) -> pl.Series:
 
 def telephone(values: pl.Series) -> pl.Series:
     """Digits only, without leading zeros; NULL where fewer than seven are left, it is a date, or more than a number."""
-    like_one = values.str.contains(NUMBER) & ~values.str.contains(DATE)
+    like_one = values.str.contains(NUMBER)
+    if like_one.any():
+        like_one &= ~values.str.contains(DATE)
     numbers = pl.select(pl.when(like_one).then(values)).to_series()
     if numbers.null_count() == numbers.len():
         return numbers
@@ -52,13 +56,15 @@ def telephone(values: pl.Series) -> pl.Series:
 
 def telling(values: pl.Series, *, identifying: bool) -> pl.Series:
     """The forms by which originals are remembered: only those that point at something."""
-    values = values.drop_nulls().unique()
+    values = values.drop_nulls()
+    if not mostly_distinct(values):
+        values = values.unique()
     numbers = telephone(values)
     if numbers.null_count() < numbers.len():
         values = values.filter(numbers.is_null())
     forms = normal(values)
     points = forms.str.contains("@", literal=True)
-    if identifying:
+    if identifying and not points.all():
         points |= (
             (forms.str.len_chars() >= SHORTEST) & forms.str.contains(r"[ 0-9]") & ~values.str.contains(DATE)
         )

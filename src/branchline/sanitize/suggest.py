@@ -13,7 +13,6 @@ from branchline.errors import BadInput
 from branchline.ports import Snapshot
 from branchline.sanitize.checking import check, check_conditions, refuse
 from branchline.sanitize.guessing import table_yaml, yaml_key
-from branchline.sanitize.scan import Originals
 from branchline.sanitize.table import masker_for, value_derived_usernames
 
 SAMPLED = 500
@@ -64,7 +63,7 @@ def preview(source: Snapshot, policy: Policy, table: str, rows: int = 5) -> list
         return []
     by_value = value_derived_usernames(policy)
     masker = masker_for(
-        schema.tables[table], rule, policy.locale, secrets.token_bytes(32), Originals(), by_value=by_value
+        schema.tables[table], rule, policy.locale, secrets.token_bytes(32), None, by_value=by_value
     )
     keep = rule.keep_rows.where if rule.keep_rows else ""
     block = next(iter(source.blocks(table, columns, where=rule.where, keep=keep)), None)

@@ -28,12 +28,12 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class TableMasker:
-    """Takes a block of a table's masked columns and gives it masked; remembers the originals."""
+    """Takes a block of a table's masked columns and gives it masked; remembers the originals where there is to."""
 
     table: str
     rule: TableRule
     masked: tuple[_Column, ...]
-    originals: Originals
+    originals: Originals | None
 
     @property
     def columns(self) -> list[str]:
@@ -46,11 +46,16 @@ class TableMasker:
         for column in self.masked:
             values = block.frame[column.name]
             masked = self._masked(column, values, block.frame, people)
-            self.originals.add(values, identifying=column.mask.identifying, keep=block.keep)
             done.append(_passing(block.keep, values, masked).alias(column.name))
-        for names in whole_names(self.rule, block.frame):
-            self.originals.add(names, identifying=True, keep=block.keep)
+        if self.originals is not None:
+            self._remember(self.originals, block)
         return pl.DataFrame(done)
+
+    def _remember(self, originals: Originals, block: Block) -> None:
+        for column in self.masked:
+            originals.add(block.frame[column.name], identifying=column.mask.identifying, keep=block.keep)
+        for names in whole_names(self.rule, block.frame):
+            originals.add(names, identifying=True, keep=block.keep)
 
     def _masked(
         self, column: _Column, values: pl.Series, frame: pl.DataFrame, people: dict[str, Person]
@@ -84,7 +89,12 @@ class TableMasker:
 
 
 def masker_for(
-    table: Table, rule: TableRule, locale: str, key: bytes, originals: Originals, by_value: bool = False
+    table: Table,
+    rule: TableRule,
+    locale: str,
+    key: bytes,
+    originals: Originals | None,
+    by_value: bool = False,
 ) -> TableMasker:
     """Plans one table. `by_value`: user names are drawn from themselves in every table, so that joins on them hold."""
     masks = catalogue()

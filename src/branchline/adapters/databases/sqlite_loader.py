@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -62,7 +63,6 @@ class SqliteLoader:
             copying = source.copying
             copying.execute("ATTACH ? AS target", (f"file:{_uri(self.path)}?mode=rw",))
             copying.execute("PRAGMA target.journal_mode = OFF")
-            copying.execute("PRAGMA target.secure_delete = ON")
             copying.execute("PRAGMA target.cache_size = -32768")
 
     def _make_tables(self, source: sqlite3.Connection) -> None:
@@ -92,8 +92,8 @@ class SqliteLoader:
             if not masked:
                 return writer.plain(where)
             blocks = _ahead(source.blocks(table, masked, where=where, keep=keep))
-            done = _ahead((block, mask(block)) for block in blocks)
-            return sum(writer.write(block, frame) for block, frame in done)
+            insertions = _ahead(writer.insertion(block, mask(block)) for block in blocks)
+            return sum(map(writer.write, insertions))
         raise AssertionError
 
     def finish(self, rebuild: Collection[str] = ()) -> None:
@@ -200,6 +200,16 @@ def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
             yield ready
 
 
+@dataclass(frozen=True, slots=True)
+class _Insertion:
+    """One block, ready to be written. `parameters`: of one statement, or of a statement per row."""
+
+    sql: str
+    parameters: Any
+    rows: int
+    row_by_row: bool = False
+
+
 class _Writer:
     def __init__(self, connection: sqlite3.Connection, table: str, masked: tuple[str, ...]) -> None:
         self.connection, self.table, self.masked = connection, table, masked
@@ -217,17 +227,22 @@ class _Writer:
         sql = f"{self.into} SELECT {quoted([*self.extra, *self.columns])} FROM main.{identifier(self.table)}"
         return self.connection.execute(f"{sql} WHERE {where_clause(where)}").rowcount
 
-    def write(self, block: Block, masked: pl.DataFrame) -> int:
+    def insertion(self, block: Block, masked: pl.DataFrame) -> _Insertion:
         if masked.columns != list(self.masked) or masked.height != block.frame.height:
             raise AssertionError(f"the masked block of {self.table} has other rows or columns")
-        written = self._joined(block.locator, masked) if isinstance(block.locator, Span) else None
-        if written is None:
-            written = self._row_by_row(block.locator, masked)
-        if written != masked.height:
-            raise rows_missing(self.table, masked.height, written)
+        joined = self._joined(block.locator, masked) if isinstance(block.locator, Span) else None
+        return joined or self._row_by_row(block.locator, masked)
+
+    def write(self, insertion: _Insertion) -> int:
+        """Raises Failed when not each row of the block was written."""
+        sql, parameters = insertion.sql, insertion.parameters
+        run = self.connection.executemany if insertion.row_by_row else self.connection.execute
+        written = run(sql, parameters).rowcount
+        if written != insertion.rows:
+            raise rows_missing(self.table, insertion.rows, written)
         return written
 
-    def _joined(self, span: Span, masked: pl.DataFrame) -> int | None:
+    def _joined(self, span: Span, masked: pl.DataFrame) -> _Insertion | None:
         width = span.last - span.first + 1
         if not self.joins or width > 4 * masked.height:
             return None
@@ -249,11 +264,10 @@ class _Writer:
         if span.rowids is not None:
             which += f" AND substr(?{len(parameters) + 1}, {rowid} - ({span.first}) + 1, 1) = x'31'"
             parameters.append(_present(span, width))
-        return self.connection.execute(
-            f"{self.into} SELECT {select} FROM {self.source} WHERE {which}", parameters
-        ).rowcount
+        sql = f"{self.into} SELECT {select} FROM {self.source} WHERE {which}"
+        return _Insertion(sql, parameters, masked.height)
 
-    def _row_by_row(self, locator: object, masked: pl.DataFrame) -> int:
+    def _row_by_row(self, locator: object, masked: pl.DataFrame) -> _Insertion:
         if isinstance(locator, Span):
             rowids = locator.rowids
             keys: Any = (
@@ -270,9 +284,8 @@ class _Writer:
         )
         which = " AND ".join(f"s.{identifier(name)} IS ?{position}" for position, name in enumerate(names, 1))
         rows = ((*key, *values) for key, values in zip(keys, masked.iter_rows(), strict=True))
-        return self.connection.executemany(
-            f"{self.into} SELECT {select} FROM {self.source} WHERE {which}", rows
-        ).rowcount
+        sql = f"{self.into} SELECT {select} FROM {self.source} WHERE {which}"
+        return _Insertion(sql, rows, masked.height, row_by_row=True)
 
 
 def _spread(values: pl.Series, span: Span, width: int) -> pl.Series:

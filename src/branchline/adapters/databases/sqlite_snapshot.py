@@ -173,21 +173,32 @@ class _Reader:
         )
         self.kinds = {column: kind_of(declared[column]) for column in columns}
         (encoding,) = connection.execute("PRAGMA encoding").fetchone()
-        self.joins = encoding == "UTF-8"
+        self.joins = encoding == "UTF-8" and set(self.kinds.values()) <= _DTYPES.keys() and bool(columns)
+        self.dense = not where
+        self.with_nulls: set[str] = set()
 
     def spans(self) -> Iterator[Block]:
         sql = f"SELECT min({self.rowid}) FROM {self.source}"
         first = self._one(sql)
+        highest = self._one(f"SELECT max({self.rowid}) FROM {self.source}")
         while first is not None:
-            sql = f"SELECT {self.rowid} FROM {self.source} WHERE {self.rowid} >= ? ORDER BY {self.rowid} LIMIT 1 OFFSET ?"
-            last = self._one(sql, first, self.rows - 1)
-            if last is None:
-                last = self._one(f"SELECT max({self.rowid}) FROM {self.source}")
-            block = self._joined(first, last) or self._fetched(first, last)
+            block = self._next(first, highest)
             self._adapt(block.frame)
             if block.frame.height or not self.columns:
                 yield block
+            last = block.locator.last  # type: ignore[attr-defined]
             first = self._one(f"SELECT min({self.rowid}) FROM {self.source} WHERE {self.rowid} > ?", last)
+
+    def _next(self, first: int, highest: int) -> Block:
+        """The block that begins at a rowid: in one pass as long as no rowid is missing."""
+        if self.joins and self.dense:
+            last = min(first + self.rows - 1, highest)
+            block = self._joined(first, last, last - first + 1)
+            if block is not None:
+                return block
+        sql = f"SELECT {self.rowid} FROM {self.source} WHERE {self.rowid} >= ? ORDER BY {self.rowid} LIMIT 1 OFFSET ?"
+        last = self._one(sql, first, self.rows - 1) or highest
+        return (self._joined(first, last) if self.joins else None) or self._fetched(first, last)
 
     def keys(self) -> Iterator[Block]:
         key = self.address.key
@@ -210,32 +221,46 @@ class _Reader:
         fitting = int(BLOCK_BYTES / bytes_per_row)
         self.rows = max(FEWEST_ROWS, min(MOST_ROWS, self.rows * 8, fitting))
 
-    def _joined(self, first: int, last: int) -> Block | None:
-        if not self.joins or not self.columns or not set(self.kinds.values()) <= _DTYPES.keys():
-            return None
-        joined = f"group_concat(ifnull({{0}}, '{NULL_MARK}'), '{SEPARATOR}'), count({{0}})"
-        select = ", ".join(joined.format(identifier(name)) for name in self.columns)
-        between = f"{self.rowid} BETWEEN ? AND ? AND {self.where}"
-        rows = self._one(f"SELECT count(*) FROM {self.source} WHERE {between}", first, last)
-        complete = last - first + 1 == rows
-        rowids = "NULL" if complete else f"group_concat({self.rowid}, char(31))"
-        keep = f"group_concat({self._kept()}, char(31))" if self.keep else "NULL"
-        sql = f"SELECT {rowids}, {keep}, {select} FROM {self.source} WHERE {between}"
+    def _joined(self, first: int, last: int, expected: int = 0) -> Block | None:
+        """Columns joined by SQLite; None where that does not work, or where not all of the `expected` rows are there."""
         try:
-            row = self.connection.execute(sql, (first, last)).fetchone()
+            row = self._concatenated(first, last, dense=bool(expected))
         except sqlite3.OperationalError:
             return None  # text that is not UTF-8: the plain way copes with it
-        rowids, keep, values = row[0], row[1], row[2:]
+        rows, rowids, keep, values = row[0], row[1], row[2], row[3:]
+        if expected and rows != expected:
+            self.dense = False
+            return None
+        nulls = {name: rows - filled for name, filled in zip(self.columns, values[1::2], strict=True)}
+        unmarked = {name for name, count in nulls.items() if count} - self.with_nulls
+        if unmarked:
+            self.with_nulls |= unmarked
+            return self._joined(first, last, expected)
         series = []
-        for position, name in enumerate(self.columns):
-            text, filled = values[2 * position : 2 * position + 2]
-            column = _split(name, text, rows, rows - filled, _DTYPES[self.kinds[name]])
+        for name, text in zip(self.columns, values[::2], strict=True):
+            column = _split(name, text, rows, nulls[name], _DTYPES[self.kinds[name]])
             if column is None:
                 return None
             series.append(column)
+        complete = last - first + 1 == rows
         span = Span(first, last, None if complete else _split("rowid", rowids, rows, 0, pl.Int64))
         flags = pl.Series("keep", (keep or "").split(SEPARATOR)) == "1" if self.keep and rows else None
         return Block(pl.DataFrame(series), flags, span)
+
+    def _concatenated(self, first: int, last: int, *, dense: bool) -> tuple[Any, ...]:
+        """Rows, rowids, flags, and each column's text and how many of its values are not NULL."""
+        joined = f"group_concat({{}}, '{SEPARATOR}')"
+        columns = []
+        for column in self.columns:
+            name = identifier(column)
+            marked = f"ifnull({name}, '{NULL_MARK}')" if column in self.with_nulls else name
+            columns.append(f"{joined.format(marked)}, count({name})")
+        rowids = "NULL" if dense else joined.format(self.rowid)
+        keep = joined.format(self._kept()) if self.keep else "NULL"
+        select = ", ".join(["count(*)", rowids, keep, *columns])
+        sql = f"SELECT {select} FROM {self.source} WHERE {self.rowid} BETWEEN ? AND ? AND {self.where}"
+        row: tuple[Any, ...] = self.connection.execute(sql, (first, last)).fetchone()
+        return row
 
     def _fetched(self, first: int, last: int) -> Block:
         select = ", ".join([self.rowid, self._kept(), *map(identifier, self.columns)])
