@@ -58,7 +58,7 @@ disarm: {sql: DELETE}
     with pytest.raises(BadInput) as caught:
         read_policy(bad)
     for part in (
-        "sanitize.yaml:locale", "sanitize.yaml:tabels", "tables.a: is 'drop'", "columns.x: there is no mask 'emial' (did you mean email",
+        "sanitize.yaml:2:locale", "sanitize.yaml:3:tabels", ":5:tables.a: is 'drop'", "columns.x: there is no mask 'emial' (did you mean email",
         "columns.y: date_shift needs `days`", "columns.z: email has no parameter 'percent'", "columns.n: no mask",
         "percent is 900", "tables.c.keep_rows", "tables.c.columns", "files.media.x/**", "disarm.sql",
     ):  # fmt: skip
@@ -68,15 +68,15 @@ disarm: {sql: DELETE}
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("tables: {a: truncate, a: truncate}", "twice"),
-        ("tables: [", "sanitize.yaml:1"),
+        ("tables: {a: truncate, a: truncate}", "duplicate key, first given on line 1"),
+        ("tables: [", "is not YAML"),
         (b"\xff\xfe", "not UTF-8"),
-        ("[1, 2]", "not a mapping"),
-        ("a: !!python/object/apply:os.system [x]", "could not determine"),
-        ("x: " + "y" * 2**20, "larger than"),
-        ("[" * 5000, "nested too deeply"),
-        ("{1: 2}", "not text"),
-        ("? [a]\n: 1", "not text"),
+        ("[1, 2]", "must hold keys and values"),
+        ("a: !!python/object/apply:os.system [x]", "is not supported"),
+        ("x: " + "y" * 2**20, "at most 1048576"),
+        ("[" * 5000, "nested more than"),
+        ("{1: 2}", "sanitize.yaml:1:1: is not a key here"),
+        ("? [a]\n: 1", "a key is a text"),
         ("tables: {a: {columns: {x: {mask: json, paths: [1]}}}}", "json.paths"),
     ],
 )

@@ -132,14 +132,22 @@ def test_disarming_reaches_no_other_file(shop) -> None:
 def test_all_gaps_of_a_policy_are_said_at_once_with_yaml_to_paste(shop) -> None:
     filled(shop)
     shop.fill("CREATE TABLE extra (id INTEGER PRIMARY KEY, email TEXT)")
-    policy = "tables: {people: {columns: {id: keep, emial: email}}, order: truncate}"
+    policy = """
+tables:
+  people:
+    columns:
+      id: keep
+      emial: email
+  order: truncate
+"""
     with pytest.raises(Refused) as caught:
         shop.sync(policy)
     text = caught.value.message
     for part in (
         "tables.extra",
         "email: email",
-        "columns.emial",
+        "sanitize.yaml:6:tables.people.columns.emial",
+        "sanitize.yaml:2:tables.extra",
         "did you mean email",
         "tables.order",
         "did you mean orders",

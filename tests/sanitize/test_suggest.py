@@ -49,6 +49,33 @@ def test_a_suggested_policy_fits_its_schema_and_quotes_no_value(filled) -> None:
     assert "values look like e-mail addresses" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "declared", "value", "mask"),
+    [
+        ("postcode", "TEXT", "10115", "postcode"),
+        ("zip_code", "VARCHAR(9)", "90210", "postcode"),
+        ("postcode", "INTEGER", 10115, "number_noise"),
+        ("ssn", "TEXT", "078051120", "token"),
+        ("ssn", "INTEGER", 78051120, "token"),
+        ("comment_count", "TEXT", "12", "keep"),
+        ("session_id", "INTEGER", 12, "keep"),
+        ("email_verified_at", "TEXT", "2024-01-02 10:00:00", "keep"),
+        ("height", "TEXT", "182", "keep"),
+    ],
+)
+def test_a_name_that_speaks_of_a_person_wins_over_digits(
+    shop, name: str, declared: str, value: object, mask: str
+) -> None:
+    shop.fill(
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, {name} {declared})",
+        (f"INSERT INTO t ({name}) VALUES (?)", [(value,)] * 5),
+    )
+    with shop.database.snapshot("production") as source:
+        policy = read_policy(suggest(source.schema(), sample(source)))
+        assert check(policy, source.schema()) == []
+    assert policy.tables["t"].columns[name].mask == mask
+
+
 def test_a_suggested_policy_can_be_synced_with(filled) -> None:
     with filled.database.snapshot("production") as source:
         text = suggest(source.schema(), sample(source))

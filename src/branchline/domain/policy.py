@@ -16,17 +16,28 @@ from typing import Any, Literal
 Address = tuple[str, ...]
 """Where a key stands in the file: ("tables", "orders", "columns")."""
 
+Lines = Mapping[tuple[str | int, ...], int]
+"""The line of each key and list entry by its path."""
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """One thing that is wrong with a policy; `yaml` is what to put there instead."""
+    """One thing that is wrong with a policy; `yaml` is what to put there instead. `line` 0: nobody knows which."""
 
-    where: str
+    file: str
+    line: int
+    path: Address
     what: str
     yaml: str = ""
 
+    @property
+    def key(self) -> str:
+        """Its path as people read it."""
+        return ".".join(self.path)
+
     def __str__(self) -> str:
-        text = f"{self.where}: {self.what}"
+        place = ":".join(part for part in (self.file, str(self.line or ""), self.key) if part)
+        text = f"{place}: {self.what}"
         return f"{text}\n{self.yaml.rstrip()}" if self.yaml else text
 
 
@@ -72,26 +83,33 @@ class FileRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What `.branchline/sanitize.yaml` says."""
+    """What `.branchline/sanitize.yaml` says. `lines`: where, for messages."""
 
     locale: str = "en_US"
     tables: Mapping[str, TableRule] = field(default_factory=dict)
     files: Mapping[str, tuple[FileRule, ...]] = field(default_factory=dict)
     disarm: tuple[str, ...] = ()
     assertions: tuple[str, ...] = ()
+    lines: Lines = field(default_factory=dict, compare=False, repr=False)
+
+    def problem(self, file: str, path: Address, what: str, yaml: str = "") -> PolicyProblem:
+        """Something wrong at a path, in the line of its key or of the nearest thing around it."""
+        return PolicyProblem(file, _line(self.lines, path), path, what, yaml)
 
 
-def parse(document: Any, *, file: str = "sanitize.yaml") -> tuple[Policy, list[PolicyProblem]]:
-    """The policy in a YAML document's values, and everything that is wrong with its shape.
+def parse(
+    document: Any, *, file: str = "sanitize.yaml", lines: Lines = MappingProxyType({})
+) -> tuple[Policy, list[PolicyProblem]]:
+    """The policy in a YAML document's values, and everything that is wrong with its shape. `lines`: of its keys.
 
     With problems, what could not be read is left out of the policy: use it for finding more of them only.
     """
-    return _Reader(file).policy(document)
+    return _Reader(file, lines).policy(document)
 
 
 class _Reader:
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, lines: Lines) -> None:
+        self.file, self.lines = file, lines
         self.problems: list[PolicyProblem] = []
 
     def policy(self, document: Any) -> tuple[Policy, list[PolicyProblem]]:
@@ -103,6 +121,7 @@ class _Reader:
             files=self._each(("files",), top.get("files", {}), self._mount),
             disarm=self._texts(("disarm", "sql"), disarm.get("sql", [])),
             assertions=self._texts(("disarm", "assert"), disarm.get("assert", [])),
+            lines=self.lines,
         )
         return policy, self.problems
 
@@ -192,7 +211,13 @@ class _Reader:
         return ()
 
     def _say(self, at: Address, what: str) -> None:
-        self.problems.append(PolicyProblem(f"{self.file}:{'.'.join(at) or '(top)'}", what))
+        self.problems.append(PolicyProblem(self.file, _line(self.lines, at), at, what))
+
+
+def _line(lines: Lines, path: Address) -> int:
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 0)
 
 
 def _named(value: Any) -> str:

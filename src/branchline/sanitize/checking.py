@@ -14,41 +14,42 @@ from branchline.sanitize.guessing import column_yaml, table_yaml
 from branchline.sanitize.masks import Mask, catalogue
 
 MOST_PERCENT, MOST_DAYS = 100, 36_500
+_Problem = tuple[tuple[str, ...], str, str]
+"""A path within a table's rule, what is wrong there, and YAML to put in."""
 
 
 def check(policy: Policy, schema: Schema, *, file: str = "sanitize.yaml") -> list[PolicyProblem]:
-    """All that keeps this policy from being used on this schema; empty when nothing does."""
-    problems = [PolicyProblem(file, text) for text in schema.problems]
+    """All that keeps this policy from being used on this schema, by line; empty when nothing does."""
+    problems = [policy.problem(file, (), text) for text in schema.problems]
     problems += check_masks(policy, file=file)
     for name, table in schema.tables.items():
-        rule = policy.tables.get(name)
-        at = f"{file}:tables.{name}"
+        rule, at = policy.tables.get(name), ("tables", name)
         if rule is None:
-            problems.append(
-                PolicyProblem(at, "this table has no decision; add under `tables:`", table_yaml(table))
-            )
+            what = "this table has no decision; add under `tables:`"
+            problems.append(policy.problem(file, at, what, table_yaml(table)))
         else:
-            problems += _table(at, table, rule)
+            problems += [policy.problem(file, (*at, *key), *text) for key, *text in _table(table, rule)]
     for name in policy.tables.keys() - schema.tables.keys():
-        problems.append(
-            PolicyProblem(f"{file}:tables.{name}", f"there is no such table{_near(name, schema.tables)}")
-        )
+        what = f"there is no such table{_near(name, schema.tables)}"
+        problems.append(policy.problem(file, ("tables", name), what))
     if not problems:
-        problems += _references(policy, schema, file)
-    return sorted(problems, key=lambda problem: problem.where)
+        problems += [policy.problem(file, at, what) for at, what in _references(policy, schema)]
+    return sorted(problems, key=lambda problem: (problem.line, problem.path))
 
 
 def check_conditions(policy: Policy, source: Snapshot, *, file: str = "sanitize.yaml") -> list[PolicyProblem]:
     """SQL conditions of the policy that the database does not understand."""
     problems = []
     for name, rule in policy.tables.items():
-        conditions = {"where": rule.where, "keep_rows.where": rule.keep_rows.where if rule.keep_rows else ""}
+        conditions = {
+            ("where",): rule.where,
+            ("keep_rows", "where"): rule.keep_rows.where if rule.keep_rows else "",
+        }
         for key, condition in conditions.items():
             reason = source.probe(name, condition) if condition else ""
             if reason:
-                problems.append(
-                    PolicyProblem(f"{file}:tables.{name}.{key}", f"not a usable condition: {reason}")
-                )
+                what = f"not a usable condition: {reason}"
+                problems.append(policy.problem(file, ("tables", name, *key), what))
     return problems
 
 
@@ -56,11 +57,11 @@ def check_masks(policy: Policy, *, file: str = "sanitize.yaml") -> list[PolicyPr
     """Masks and parameters that do not exist, without looking at a schema."""
     problems = []
     if not pools.knows(policy.locale):
-        problems.append(PolicyProblem(f"{file}:locale", f"Faker has no locale {policy.locale!r}"))
+        problems.append(policy.problem(file, ("locale",), f"Faker has no locale {policy.locale!r}"))
     for table, rule in policy.tables.items():
         for column, column_rule in rule.columns.items():
-            at = f"{file}:tables.{table}.columns.{column}"
-            problems += [PolicyProblem(at, text) for text in mask_problems(column_rule)]
+            at = ("tables", table, "columns", column)
+            problems += [policy.problem(file, at, text) for text in mask_problems(column_rule)]
     return problems
 
 
@@ -113,34 +114,35 @@ def _paths(value: object) -> Iterator[str]:
             yield from (f"json.paths {path}: {text}" for text in mask_problems(rule))
 
 
-def _table(at: str, table: Table, rule: TableRule) -> Iterator[PolicyProblem]:
+def _table(table: Table, rule: TableRule) -> Iterator[_Problem]:
     if table.module:
-        if not (
-            rule.action == "truncate" or (rule.action == "rebuild" and "external content" in table.module)
-        ):
-            ways = "rebuild or truncate" if "external content" in table.module else "truncate"
-            yield PolicyProblem(at, f"is a virtual table ({table.module}), which can be: {ways}")
-        return
-    if rule.action == "rebuild":
-        yield PolicyProblem(at, "only a full-text table with external content can be rebuilt")
-    if rule.action != "copy":
-        return
+        yield from _virtual(table, rule)
+    elif rule.action == "rebuild":
+        yield (), "only a full-text table with external content can be rebuilt", ""
+    elif rule.action == "copy":
+        yield from _copied(table, rule)
+
+
+def _virtual(table: Table, rule: TableRule) -> Iterator[_Problem]:
+    ways = ("rebuild", "truncate") if "external content" in table.module else ("truncate",)
+    if rule.action not in ways:
+        yield (), f"is a virtual table ({table.module}), which can be: {' or '.join(ways)}", ""
+
+
+def _copied(table: Table, rule: TableRule) -> Iterator[_Problem]:
     if table.unsupported:
-        yield PolicyProblem(at, f"its rows cannot be copied: {table.unsupported}; it can be: truncate")
+        yield (), f"its rows cannot be copied: {table.unsupported}; it can be: truncate", ""
     undecided = [column for column in table.stored if column.name not in rule.columns]
     if undecided:
         names = ", ".join(column.name for column in undecided)
         what = f"no decision about {names}; add under `columns:` (drafts, to be read by a person)"
-        yield PolicyProblem(at, what, "".join(column_yaml(column, 6) for column in undecided))
+        yield (), what, "".join(column_yaml(column, 6) for column in undecided)
     for name, column_rule in rule.columns.items():
-        column = table.column(name)
-        here = f"{at}.columns.{name}"
+        column, at = table.column(name), ("columns", name)
         if column is None:
-            yield PolicyProblem(
-                here, f"there is no such column{_near(name, [c.name for c in table.columns])}"
-            )
+            yield at, f"there is no such column{_near(name, [c.name for c in table.columns])}", ""
         elif column_rule.mask in catalogue():
-            yield from (PolicyProblem(here, text) for text in _column(table, column, column_rule, rule))
+            yield from ((at, text, "") for text in _column(table, column, column_rule, rule))
 
 
 def _column(table: Table, column: Column, rule: ColumnRule, table_rule: TableRule) -> Iterator[str]:
@@ -161,7 +163,7 @@ def _column(table: Table, column: Column, rule: ColumnRule, table_rule: TableRul
             yield f"identity: {identity!r} is not a column of this table with the mask email or username"
 
 
-def _references(policy: Policy, schema: Schema, file: str) -> Iterator[PolicyProblem]:
+def _references(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...], str]]:
     """Foreign keys must be masked alike on both sides, or joins break."""
     for name, table in schema.tables.items():
         for key in table.foreign_keys:
@@ -175,7 +177,7 @@ def _references(policy: Policy, schema: Schema, file: str) -> Iterator[PolicyPro
                 )
                 if mine not in (theirs, "null"):
                     what = f"is {mine} but refers to {key.table}.{there}, which is {theirs}: use one mask"
-                    yield PolicyProblem(f"{file}:tables.{name}.columns.{here}", what)
+                    yield ("tables", name, "columns", here), what
 
 
 def refuse(problems: list[PolicyProblem]) -> None:

@@ -33,12 +33,16 @@ QUASI = re.compile(
     r"post(al)?_?code|^zip|birth|dob|gender|(^|_)sex(_|$)|^age$|nationality|marital|religion|salary|occupation|job_?title",
     re.IGNORECASE,
 )
+_ABOUT = r"_(id|count|number_of|qty|size|total|at|on)$|^(is|has|num|count)_"
+"""Names of what is counted, pointed at or dated, whatever else they speak of: `comment_count`, `session_id`."""
+
+_DATES = "values look like dates"
 _SHAPES: tuple[tuple[str, str, str], ...] = (
     (r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "email", "values look like e-mail addresses"),
     (r"^(\d{1,3}\.){3}\d{1,3}$|^[0-9a-f]{0,4}(:[0-9a-f]{0,4}){3,7}$", "ip", "values look like IP addresses"),
     (r"^\s*[\[{].*[\]}]\s*$", "json", "values look like JSON"),
     (r"^(\$2[aby]?\$|\$argon2|pbkdf2|scrypt|sha\d+[$:])", "password", "values look like password hashes"),
-    (r"^(19|20)\d\d-\d\d-\d\d", "keep", "values look like dates"),
+    (r"^(19|20)\d\d-\d\d-\d\d", "keep", _DATES),
     (r"^[0-9a-f]{24,}$|^[\w\-]{20,}\.[\w\-]{5,}\.[\w\-]{10,}$", "token", "values look like tokens"),
     (r"^\+?\d[\d()./ \-]{6,}\d$", "phone", "values look like telephone numbers"),
     (r"^-?\d+(\.\d+)?$", "keep", "values look like numbers"),
@@ -70,30 +74,40 @@ def guess(column: Column, samples: Sequence[str] = ()) -> Guess:
     return masked
 
 
-def _guess(column: Column, samples: Sequence[str]) -> Guess:  # noqa: C901, PLR0911 - a list of rules, the first holds
-    shape = _shape(samples)
-    by_name = next(
-        (mask for pattern, mask in _BY_NAME if re.search(pattern, column.name, re.IGNORECASE)), None
-    )
-    textual = column.kind in ("text", "any")
+def _guess(column: Column, samples: Sequence[str]) -> Guess:
     if column.kind == "binary":
         return Guess("null", "binary values: nobody can see what is in them")
-    if not textual:
-        if by_name in ("phone", "postcode"):
-            return (
-                Guess("phone", "by its name")
-                if by_name == "phone"
-                else Guess("keep", "by its name; look at it")
-            )
+    by_name = next((mask for pattern, mask in _BY_NAME if re.search(pattern, column.name, re.IGNORECASE)), "")
+    if column.kind in ("text", "any"):
+        shape = _shape(samples)
+        return _personal(column, by_name, shape) or shape or _harmless(column, samples)
+    return _number(column, by_name)
+
+
+def _number(column: Column, by_name: str) -> Guess:
+    if re.search(_ABOUT, column.name, re.IGNORECASE):
         return Guess("keep", "a number")
+    if by_name in ("phone", "token"):
+        return Guess(by_name, "by its name")
+    if by_name == "postcode" and not column.unique:
+        return Guess("number_noise", "by its name", "percent: 20")
+    return Guess("keep", "a number")
+
+
+def _personal(column: Column, by_name: str, shape: Guess | None) -> Guess | None:
+    """What is somebody's by its name or the shape of its values. A name says more than digits do: they may be a postcode."""
     if shape and shape.mask in ("email", "json", "password", "ip"):
         return shape
     if by_name == "date_shift":
         return Guess("date_shift", "by its name", "days: 30")
-    if by_name and not (shape and shape.mask == "keep"):
-        return Guess(by_name, "by its name")
-    if shape:
-        return shape
+    about = re.search(_ABOUT, column.name, re.IGNORECASE)
+    if not by_name or (shape and shape.mask == "keep" and (about or shape.why == _DATES)):
+        return None
+    return Guess(by_name, "by its name")
+
+
+def _harmless(column: Column, samples: Sequence[str]) -> Guess:
+    """Masked all the same unless something speaks for keeping it."""
     if re.search(r"DATE|TIME", column.declared.upper()) or re.search(
         r"_(at|on|date)$|^date|^time", column.name
     ):
