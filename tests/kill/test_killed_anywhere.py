@@ -16,7 +16,7 @@ from tests.workshop.home import Home
 from tests.workshop.litter import litter, schema_served, version_served
 from tests.workshop.thorough import ALL
 
-PARTS, EVERY = (3, 1) if ALL else (1, 6)
+PARTS, EVERY = (3, 1) if ALL else (1, 9)
 
 pytestmark = pytest.mark.kill
 
