@@ -21,7 +21,7 @@ from branchline.domain.policy import Policy, TableRule
 from branchline.domain.schema import Schema, Table
 from branchline.ports import Block, Snapshot
 from branchline.sanitize import scan
-from branchline.sanitize.masks import catalogue
+from branchline.sanitize.masks import DOMAIN, catalogue
 from branchline.sanitize.report import Leak, Progress
 from branchline.sanitize.scan import Originals
 from branchline.sanitize.table import whole_names
@@ -31,12 +31,15 @@ COMMON = 20
 
 MOST_HITS, MOST_VALUES = 200_000, 10_000
 _PASSES_PARTS_ON = ("keep", "redact", "json")
+_ADDRESS = pl.col("form").str.contains("@", literal=True) & ~pl.col("form").str.ends_with(f"@{DOMAIN}")
+_SUSPECT = pl.col("carried") | _ADDRESS
+_TELLING = pl.col("points") | (pl.col("times") < COMMON)
 _NO_HITS = {"row": pl.Int64, "form": pl.String, "carried": pl.Boolean}
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the search of a copy gave. `coincidences`: rows, per column."""
+    """What the search of a copy gave. `coincidences`: cells, a few in a million of which only seem to be such."""
 
     leaks: tuple[Leak, ...] = ()
     coincidences: int = 0
@@ -104,17 +107,12 @@ def _searched(
         if rule.action == "copy"
         for where, hit in _hits(source, copy, schema.tables[name], rule, originals, progress)
     }
-    suspects = pl.concat([hit["form"] for hit in hits.values()] or [pl.Series([], dtype=pl.String)]).unique()
-    if suspects.is_empty():
-        return Findings()
-    known = confirmed(source, policy, schema, suspects)
+    suspects = [hit.filter(_SUSPECT)["form"] for hit in hits.values()]
+    known = confirmed(source, policy, schema, pl.concat([pl.Series([], dtype=pl.String), *suspects]).unique())
     leaks, coincidences = [], 0
     for where, hit in hits.items():
-        found = hit.join(known, on="form", how="inner")
-        telling = pl.col("points") | (pl.col("times") < COMMON)
-        address = pl.col("form").str.contains("@", literal=True)
-        certain = found.filter(address | (pl.col("carried") & telling))
-        coincidences += found.join(certain, on="row", how="anti")["row"].n_unique()
+        certain = hit.filter(_SUSPECT).join(known.filter(_TELLING), on="form", how="inner")
+        coincidences += hit.join(certain, on="row", how="anti")["row"].n_unique()
         if certain.height:
             leaks.append(Leak(where.table, where.column, certain["row"].n_unique()))
     return Findings(tuple(leaks), coincidences)
@@ -193,7 +191,7 @@ def _settled(source: Snapshot, where: _Searched, hits: pl.DataFrame) -> pl.DataF
 def confirmed(source: Snapshot, policy: Policy, schema: Schema, suspects: pl.Series) -> pl.DataFrame:
     """Which of these forms the source's masked columns hold: `form`, `times` (rows), and whether it `points` by itself."""
     counted = pl.DataFrame(schema={"form": pl.String, "times": pl.UInt32})
-    for name, rule in policy.tables.items():
+    for name, rule in policy.tables.items() if suspects.len() else ():
         if rule.action != "copy" or schema.tables[name].module:
             continue
         masked = _masked(schema.tables[name], rule)

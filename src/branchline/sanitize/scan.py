@@ -26,8 +26,7 @@ DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])"
 LONGEST_RUN = 4
 FEWEST_DIGITS = 7
 SHORTEST = 8
-_BITS = 28
-_WORDS = 1 << (_BITS - 6)
+_WORDS = 1 << 22
 _ONE_BIT = pl.Series([1 << bit for bit in range(64)], dtype=pl.UInt64)
 
 
@@ -72,7 +71,10 @@ def telling(values: pl.Series, *, identifying: bool) -> pl.Series:
 
 
 class Filter:
-    """A Bloom filter of 32 MiB, three bits per form in one word, hashed with a seed nobody keeps."""
+    """A Bloom filter of 32 MiB, three bits per form in each of two words, hashed with a seed nobody keeps.
+
+    With four million forms it errs about four times in a million.
+    """
 
     def __init__(self) -> None:
         self._seed = secrets.randbits(63)
@@ -83,21 +85,29 @@ class Filter:
         if forms.is_empty():
             return
         self.empty = False
-        bits = self._bits(forms)
-        while bits.height:  # forms that share a word overwrite each other: what is missing goes in again
-            self._words = self._words.scatter(bits["word"], self._words.gather(bits["word"]) | bits["bits"])
-            bits = bits.filter((self._words.gather(bits["word"]) & bits["bits"]) != bits["bits"])
+        for word in ("word", "other"):
+            bits = self._bits(forms).select(pl.col(word).alias("word"), "bits")
+            while bits.height:  # forms that share a word overwrite each other: what is missing goes in again
+                self._words = self._words.scatter(
+                    bits["word"], self._words.gather(bits["word"]) | bits["bits"]
+                )
+                bits = bits.filter((self._words.gather(bits["word"]) & bits["bits"]) != bits["bits"])
 
     def has(self, forms: pl.Series) -> pl.Series:
         """Which forms may have been added; the others were not."""
         bits = self._bits(forms)
-        return (self._words.gather(bits["word"]) & bits["bits"]) == bits["bits"]
+        both = self._words.gather(bits["word"]) & self._words.gather(bits["other"])
+        return (both & bits["bits"]) == bits["bits"]
 
     def _bits(self, forms: pl.Series) -> pl.DataFrame:
         hashes = forms.hash(self._seed)
         one = [_ONE_BIT.gather((hashes // 2**shift & 63).cast(pl.UInt32)) for shift in (24, 30, 36)]
         return pl.DataFrame(
-            {"word": (hashes & (_WORDS - 1)).cast(pl.UInt32), "bits": one[0] | one[1] | one[2]}
+            {
+                "word": (hashes & (_WORDS - 1)).cast(pl.UInt32),
+                "other": (hashes // 2**42).cast(pl.UInt32),
+                "bits": one[0] | one[1] | one[2],
+            }
         )
 
 
@@ -136,6 +146,10 @@ def search(values: pl.Series, originals: Originals, *, inside: bool) -> pl.DataF
 def forms(texts: pl.Series, *, inside: bool) -> pl.DataFrame:
     """Every form that texts contain: the columns `text` (a position) and `form`."""
     texts = _unescaped(texts)
+    if not inside:
+        places = pl.int_range(texts.len(), eager=True, dtype=pl.UInt32)
+        both = [pl.DataFrame({"text": places, "form": form}) for form in (normal(texts), telephone(texts))]
+        return pl.concat(both).drop_nulls()
     lower = texts.str.to_lowercase()
     words = pl.DataFrame(
         {"text": pl.int_range(texts.len(), eager=True, dtype=pl.UInt32), "form": lower.str.extract_all(WORD)}
