@@ -152,7 +152,7 @@ class Operation:
     def _write(self, line: str) -> None:
         limit = self._operations.log_limit
         if self._written <= limit:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
+            self._log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._log.open("a", encoding="utf-8", errors="replace") as log:
                 log.write(
                     line + "\n" if self._written + len(line) <= limit else f"(log full: {limit} bytes)\n"

@@ -43,6 +43,7 @@ def open_platform() -> Platform:
 @cache
 def _platform(settings: Settings, plans: Path) -> Platform:
     layout = Layout(settings.home)
+    layout.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = open_store(settings.state_url or f"sqlite:///{layout.state}", layout.key)
     artifacts = FileArtifactStore(settings.artifacts_url or str(layout.artifacts))
     sandbox = detect(settings.sandbox, system=settings.system_directories)

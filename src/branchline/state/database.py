@@ -33,7 +33,7 @@ class StateDatabase:
                 "leave `state` unset, or name a file: sqlite:///path",
             )
         if self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(self.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._engine = _engine(url)
         with self._in_words(), self._engine.connect() as connection:
             connection.execute(text("BEGIN IMMEDIATE"))
@@ -96,7 +96,7 @@ class StateDatabase:
 
 
 def _engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

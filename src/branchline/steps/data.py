@@ -97,7 +97,7 @@ def make_version(
     )
     platform.store.deployments.add_version(work.grip, version, deployment.id)
     if version.kind == "mount":
-        platform.layout.mount(environment, version).mkdir(parents=True)
+        platform.layout.mount(environment, version).mkdir(mode=0o700, parents=True)
     else:
         database = platform.database(environment, version.name)
         if clone and parent is not None:
