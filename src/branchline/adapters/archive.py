@@ -335,4 +335,8 @@ def _cannot_be_written(error: OSError) -> Failed:
 
 
 def _damaged(reason: str) -> Failed:
-    return Failed(424, f"The artifact is damaged: {reason}.", "remove it from the store and build it again")
+    return Failed(
+        424,
+        f"The artifact is damaged: {reason}.",
+        "restore it from a backup of the artifacts, or commit a change: another tree is built anew",
+    )

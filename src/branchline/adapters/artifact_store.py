@@ -105,7 +105,11 @@ class FileArtifactStore:
             try:
                 file = self._files.open(path, "rb")
             except FileNotFoundError as error:
-                raise Failed(425, f"The artifact {digest} is not in the store.", "build it again") from error
+                raise Failed(
+                    425,
+                    f"The artifact {digest} is not in the store.",
+                    "restore it from a backup of the artifacts, or commit a change: another tree is built anew",
+                ) from error
             with file:
                 yield cast("BinaryIO", file)
 

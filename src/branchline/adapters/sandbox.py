@@ -224,8 +224,9 @@ class InPlace(_Running):
         """
         end_marked(f"{TAG}={tag}".encode())
         for directory in Path(tempfile.gettempdir()).glob(f"{scratch_name(tag)}@*"):
-            if directory.lstat().st_uid == os.geteuid():
-                remove_tree(directory)
+            with contextlib.suppress(FileNotFoundError):  # its own process may be removing it too
+                if directory.lstat().st_uid == os.geteuid():
+                    remove_tree(directory)
 
     @contextlib.contextmanager
     def preparation(self, command: str, box: Box) -> Iterator[Start]:

@@ -102,7 +102,11 @@ def decode(read: Callable[[int], bytes]) -> Member | None:
 
 def refused(reason: str) -> Failed:
     """The error for an archive that is not as it must be."""
-    return Failed(423, f"The artifact is refused: {reason}.", "remove it from the store and build it again")
+    return Failed(
+        423,
+        f"The artifact is refused: {reason}.",
+        "restore it from a backup of the artifacts, or commit a change: another tree is built anew",
+    )
 
 
 def shown(name: bytes) -> str:

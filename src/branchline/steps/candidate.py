@@ -20,6 +20,10 @@ POLL_SECONDS = (0.05, 0.1, 0.2, 0.4, 1.0)
 REQUEST_SECONDS = 5.0
 
 
+class Unhealthy(Failed):
+    """The application's own checks say so: its artifact is to blame."""
+
+
 def check_candidate(work: Work, deployment_id: str) -> None:
     """All declared checks healthy for as long as declared; else the artifact is marked bad for this environment.
 
@@ -36,7 +40,7 @@ def check_candidate(work: Work, deployment_id: str) -> None:
     work.operation.making("processes", work.operation.id)
     try:
         _prove(work, environment, deployment, checks, app.web.commands.start)
-    except Failed as error:
+    except Unhealthy as error:
         platform.store.artifacts.mark_bad(
             work.grip,
             environment,
@@ -58,7 +62,7 @@ def check_source(work: Work, source: Environment) -> None:
     work.operation.making("processes", work.operation.id)
     try:
         _prove(work, source, deployment, replace(app.checks, healthy_for=0.0), app.web.commands.start)
-    except Failed as error:
+    except Unhealthy as error:
         raise Refused(
             216,
             f"{source.path} is not healthy now: {error.message}",
@@ -90,7 +94,7 @@ def _until_healthy(work: Work, checks: Checks, seen: Box, port: int | None) -> N
         else:
             healthy_since = None
         if now >= deadline:
-            raise Failed(
+            raise Unhealthy(
                 470,
                 f"The candidate was not healthy within {checks.timeout:g} s: "
                 f"{problem or f'its checks did not stay healthy for {checks.healthy_for:g} s'}.",
