@@ -184,3 +184,40 @@ def test_a_version_that_is_not_empty_is_not_loaded_into(database: Database) -> N
     execute(database, "one", "CREATE TABLE t (id)")
     with pytest.raises(Refused), database.loader("one"):
         pass
+
+
+@pytest.mark.parametrize("table", ["t", "keyed"])
+def test_the_rows_of_a_copys_block_are_found_again_unless_their_key_was_masked(
+    database: Database, table: str
+) -> None:
+    database.create("one")
+    execute(
+        database,
+        "one",
+        """CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (3, 'a'), (9, 'b'), (12, NULL);
+        CREATE TABLE keyed (id TEXT, n INT, v TEXT, PRIMARY KEY (id, n)) WITHOUT ROWID;
+        INSERT INTO keyed SELECT id, 1, v FROM t""",
+    )
+    database.clone("one", "copy")
+    execute(database, "copy", f"UPDATE {table} SET v = 'masked'")
+    execute(database, "one", f"DELETE FROM {table} WHERE v = 'b'")
+    with database.snapshot("one") as source, database.snapshot("copy") as copy:
+        (block,) = copy.blocks(table, ["v"])
+        held = dict(
+            zip(range(3), source.cells(table, "v", block.locator, range(3), ["v"]) or (), strict=True)
+        )
+        assert sorted(map(str, held.values())) == ["None", "None", "a"]
+        assert source.cells(table, "v", block.locator, [0], ["id", "v"]) is None
+
+
+def test_equal_values_of_a_row_are_found_whatever_their_case_and_type(database: Database) -> None:
+    database.create("one")
+    execute(
+        database,
+        "one",
+        """CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT, "a b" TEXT, n INTEGER);
+        INSERT INTO t VALUES (1, 'NG', 'ng', 5), (2, '', '', 5), (3, '7', 'x', 7), (4, NULL, NULL, NULL), (5, 'x', 'y', 0)""",
+    )
+    with database.snapshot("one") as snapshot:
+        assert snapshot.count("t", snapshot.equal("k", ["a b"])) == 1
+        assert snapshot.count("t", snapshot.equal("k", ["a b", "n"])) == 2
