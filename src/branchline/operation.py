@@ -19,8 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from branchline.domain.activity import Activity, Grip, Holder, Lease, NewActivity, Result, Want
-from branchline.errors import BranchlineError, Failed, Refused, Unavailable
+from branchline.domain.activity import Activity, Grip, Holder, Lease, NewActivity, Want
+from branchline.domain.outcome import Interrupted, busy, not_ended, outcome_of, reason_of
+from branchline.errors import BranchlineError, Unavailable
 from branchline.redaction import Redactor
 from branchline.state.leases import LostLease
 from branchline.state.store import Store
@@ -110,7 +111,7 @@ class Operation:
             raise
         except BaseException as error:
             self.redactor.clean_error(error)
-            reason = self.redactor.clean(_reason(error))
+            reason = self.redactor.clean(reason_of(error))
             self._write(f"{name} failed: {reason}")
             store.activities.end_step(self.grip, seq, "failed", reason, clock())
             progress.info(
@@ -305,7 +306,7 @@ class Operations:
             if self._clear(got):
                 continue
             if time.monotonic() >= deadline:
-                raise self._busy(got)
+                raise self._busy(got[0])
             time.sleep(self.poll_seconds)
 
     def _clear(self, in_the_way: Sequence[Lease]) -> bool:
@@ -342,7 +343,7 @@ class Operations:
                 leases, self.processes.this(), self.clock(), self.lease_seconds
             )
             if grip is not None:
-                self._conclude(self._alive(grip, project, hidden), _Interrupted(), why)
+                self._conclude(self._alive(grip, project, hidden), Interrupted(), why)
             return grip is not None
         finally:
             _claimed.pop(activity_id, None)
@@ -352,7 +353,7 @@ class Operations:
         try:
             if isinstance(error, LostLease):
                 return
-            if isinstance(error, _Interrupted):
+            if isinstance(error, Interrupted):
                 self.abandon(operation.id)
             if why:
                 operation.warn(why)
@@ -360,7 +361,9 @@ class Operations:
         except LostLease:
             raise
         except Exception as failure:
-            raise _not_ended(operation, error, failure) from failure
+            ended = not_ended(operation.id, error, failure)
+            operation.redactor.clean_error(ended)
+            raise ended from failure
         finally:
             operation.end_heartbeat()
             _live.pop(operation.id, None)
@@ -374,7 +377,7 @@ class Operations:
             with operation.step(FINISH):
                 self.finish(operation)
         self._remove(operation)
-        result, reason = _outcome(activity, operation, error)
+        result, reason = outcome_of(activity, operation.skipped, error)
         self.store.activities.end(
             operation.grip,
             result,
@@ -398,28 +401,9 @@ class Operations:
         if failures:
             raise failures[0]
 
-    def _busy(self, in_the_way: Sequence[Lease]) -> Unavailable:
-        lease = in_the_way[0]
-        activity = self.store.activities.get(lease.activity_id)
-        since = lease.taken_at.strftime("%H:%M:%S UTC")
-        what = (
-            f"{lease.resource.partition(':')[2]} is busy: {activity.kind} by {activity.actor} since {since}"
-        )
-        if not self.processes.is_here(lease.holder) and lease.expires_at <= self.clock():
-            return Unavailable(
-                314,
-                f"{what}, on host {lease.holder.host}, which has stopped renewing its lease and cannot be asked from here.",
-                f"run `branchline recover` on {lease.holder.host}, or `branchline unlock` when that host is gone for good",
-            )
-        return Unavailable(
-            313,
-            f"{what} (activity {activity.id}, process {lease.holder.pid} on {lease.holder.host}).",
-            f"wait for it with --wait, or watch it: branchline activity log {activity.id}",
-        )
-
-
-class _Interrupted(Exception):  # noqa: N818 - never raised: it stands for an end nobody could report
-    """The process ended without a word."""
+    def _busy(self, lease: Lease) -> Unavailable:
+        out_of_reach = not self.processes.is_here(lease.holder) and lease.expires_at <= self.clock()
+        return busy(lease, self.store.activities.get(lease.activity_id), out_of_reach=out_of_reach)
 
 
 def new_id(prefix: str) -> str:
@@ -428,34 +412,3 @@ def new_id(prefix: str) -> str:
 
 def _finished(activity: Activity) -> bool:
     return any(step.name == FINISH and step.state == "done" for step in activity.steps)
-
-
-def _outcome(
-    activity: Activity, operation: Operation, error: BaseException | None
-) -> tuple[Result, str | None]:
-    if operation.skipped is not None and error is None:
-        return "skipped", operation.skipped
-    if activity.committed_at is not None or error is None:
-        return "success", None
-    if isinstance(error, _Interrupted):
-        return "failure", "nothing changed: its process ended before the switch; what it had made was removed"
-    return ("refused" if isinstance(error, Refused) else "failure"), f"nothing changed: {_reason(error)}"
-
-
-def _not_ended(operation: Operation, error: BaseException | None, failure: Exception) -> Failed:
-    because = (
-        "" if error is None or isinstance(error, _Interrupted) else f" It was ended because: {_reason(error)}"
-    )
-    return Failed(
-        316,
-        operation.redactor.clean(f"Activity {operation.id} could not be ended: {_reason(failure)}{because}"),
-        "branchline recover, when the reason is gone; until then nothing else changes its environment",
-    )
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, BranchlineError):
-        return f"{error.message} [B{error.number}]"
-    if not isinstance(error, Exception):
-        return f"cancelled ({type(error).__name__})"
-    return f"{type(error).__name__}: {error}"
