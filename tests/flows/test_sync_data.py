@@ -189,3 +189,16 @@ def alter(home, *statements):
         with sqlite3.connect(platform.database(production, "db").relationship(version)["path"]) as database:
             for statement in statements:
                 database.execute(statement)
+
+
+def test_an_error_that_nobody_foresaw_goes_on_without_what_it_said(running, monkeypatch):
+    def quoting(*_, **__):
+        raise ValueError("could not convert 'ann@harbour.test'")
+
+    monkeypatch.setattr("branchline.steps.sync.replicate", quoting)
+    with pytest.raises(Failed, match="ValueError") as failed:
+        running.run("sync_data", environment=STAGING)
+    error = failed.value
+    while error is not None:
+        assert "harbour.test" not in repr(error)
+        error = error.__context__

@@ -9,15 +9,16 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from branchline.config import SANITIZE_FILE
-from branchline.domain.environment import Deployment, Environment
+from branchline.domain.environment import DataVersion, Deployment, Environment
 from branchline.domain.plan import TIERS
 from branchline.domain.policy import Policy
-from branchline.errors import BadInput, Failed, Refused
+from branchline.errors import BadInput, BranchlineError, Failed, Refused
 from branchline.operation import progress
 from branchline.platform import Platform, Work
 from branchline.sanitize.checking import check, check_conditions
@@ -113,39 +114,75 @@ def sanitize_data(work: Work, deployment_id: str, source_path: str, policy_ref: 
     """
     platform, target = work.platform, work.environment
     source = environment_at(platform, source_path)
-    running, policy, key = (
-        platform.current(source),
+    stable = stable_key(platform, target)
+    sanitizing = _Sanitizing(
+        platform,
+        source,
+        target,
         policy_of(platform, source, policy_ref),
-        stable_key(platform, target),
+        stable or secrets.token_bytes(KEY_BYTES),
+        stable is not None,
     )
-    drawing_key = key or secrets.token_bytes(KEY_BYTES)
     deployment = work.deployment(deployment_id)
-    needed = set(slots(platform.app(target.project, deployment.commit)))
-    report: dict[str, object] = {"source": source.path, "target": target.path, "databases": {}, "mounts": {}}
-    for slot, version_id in running.data.items():
-        if slot not in needed:
-            continue
-        version = make_version(
-            work, deployment, slot, made_by="sync", contents="sanitized", parent=version_id
-        )
-        kind, _, name = slot.partition(":")
-        if kind == "database":
-            database, origin = platform.database(target, name), platform.database(source, name)
-            with origin.snapshot(version_id) as snapshot, database.loader(version.id) as loader:
-                done = replicate(snapshot, loader, policy, key=drawing_key, progress=_show)
-            done = replace(done, key=fingerprint(key) if key else "")
-            report["databases"] = {**_dict(report["databases"]), name: done.to_dict()}
-        else:
-            files = sanitize_files(
-                platform.layout.mount(source, platform.store.deployments.version(version_id)),
-                platform.layout.mount(target, version),
-                policy.files.get(name, ()),
-                mount=name,
-                key=drawing_key,
+    needed = slots(platform.app(target.project, deployment.commit))
+    report: dict[str, Any] = {"source": source.path, "target": target.path, "databases": {}, "mounts": {}}
+    for slot, version_id in platform.current(source).data.items():
+        if slot in needed:
+            new = make_version(
+                work, deployment, slot, made_by="sync", contents="sanitized", parent=version_id
             )
-            report["mounts"] = {**_dict(report["mounts"]), name: files.to_dict()}
+            fill = sanitizing.database if new.kind == "database" else sanitizing.mount
+            report[f"{new.kind}s"][new.name] = _without_values(fill, version_id, new)
     platform.store.deployments.record_sync(work.grip, source, target, report, platform.clock())
     work.run.detail = in_words(report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sanitizing:
+    """From where, to where, by which policy and with which key, for all databases and mounts alike."""
+
+    platform: Platform
+    source: Environment
+    target: Environment
+    policy: Policy
+    key: bytes = field(repr=False)
+    stable: bool
+
+    def database(self, version_id: str, new: DataVersion) -> dict[str, Any]:
+        """Fills an empty version from the source's; gives its report."""
+        origin = self.platform.database(self.source, new.name)
+        copy = self.platform.database(self.target, new.name)
+        with origin.snapshot(version_id) as snapshot, copy.loader(new.id) as loader:
+            done = replicate(snapshot, loader, self.policy, key=self.key, progress=_show)
+        return replace(done, key=fingerprint(self.key) if self.stable else "").to_dict()
+
+    def mount(self, version_id: str, new: DataVersion) -> dict[str, Any]:
+        """Fills an empty mount from the source's; gives its report."""
+        origin = self.platform.store.deployments.version(version_id)
+        return sanitize_files(
+            self.platform.layout.mount(self.source, origin),
+            self.platform.layout.mount(self.target, new),
+            self.policy.files.get(new.name, ()),
+            mount=new.name,
+            key=self.key,
+        ).to_dict()
+
+
+def _without_values(
+    fill: Callable[[str, DataVersion], dict[str, Any]], version_id: str, new: DataVersion
+) -> dict[str, Any]:
+    """An error that nobody foresaw may quote a value or a file's name: only its type goes on, with nothing chained."""
+    try:
+        return fill(version_id, new)
+    except BranchlineError:
+        raise
+    except Exception as error:  # noqa: BLE001 - raised below, without what it says
+        unforeseen = type(error).__name__
+    raise Failed(
+        219,
+        f"The data could not be sanitized: {unforeseen}; what it said is withheld, for it may quote a value.",
+        "look for what is unusual in the source's database and files, and report it; nothing was switched",
+    )
 
 
 def databases(deployment: Deployment) -> Mapping[str, str]:
@@ -193,9 +230,9 @@ def stable_key(platform: Platform, target: Environment) -> bytes | None:
     return hmac.digest(secret, target.project.name.encode(), hashlib.sha256)
 
 
-def in_words(report: Mapping[str, object]) -> str:
+def in_words(report: Mapping[str, Any]) -> str:
     """The report in one line."""
-    found = [each for each in _dict(report["databases"]).values() if isinstance(each, dict)]
+    found = report["databases"].values()
     rows = sum(each["rows"] for each in found)
     masked = sum(
         1
@@ -210,8 +247,3 @@ def in_words(report: Mapping[str, object]) -> str:
 def _show(done: Progress) -> None:
     of = f" {done.rows:,} of {done.of:,}" if done.of else ""
     progress.info(f"{done.stage} {done.table}{of}", extra={"event": "progress", "step": ""})
-
-
-def _dict(value: object) -> dict[str, object]:
-    assert isinstance(value, dict)
-    return value
