@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from branchline.cli.terminal import err, out, show_facts, show_json, steps_shown
+from branchline.cli.terminal import err, out, show_facts, show_json, steps_shown, working
 from branchline.errors import Refused
 from branchline.steps.preview import Preview
 from branchline.steps.summary import Summary, facts_of
@@ -211,12 +211,15 @@ def start(file: str, parameters: dict[str, Any], *, json: bool) -> None:
     """Runs a flow and shows its steps, then what it gave. Exits with 3 where a plan says it would be refused."""
     from branchline.launch import run_flow  # noqa: PLC0415 - Prefect takes a second to import; `status` need not wait
 
-    with steps_shown(quiet=json):
+    looking = parameters.get("dry_run", False)
+    with working("looking") if looking and not json else steps_shown(quiet=json):
         result = run_flow(file, parameters)
     if json:
         show_json(result)
     elif isinstance(result, Preview):
         show_preview(result)
+    elif result == []:
+        out.print("nothing was left behind")
     else:
         for summary in result if isinstance(result, list) else [result]:
             show_summary(summary)

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from branchline.cli.operations import Environment, Json, start
-from branchline.cli.terminal import ago, out, show_json, show_table
+from branchline.cli.terminal import ago, out, show_json, show_table, working
 from branchline.steps.projects import EnvironmentStatus, init_project, status_of
 from branchline.steps.promote import environment_at
 from branchline.wiring import open_platform
@@ -32,7 +32,8 @@ def init(
     json: Json = False,
 ) -> None:
     """Make a project: its bare Git repository, and an environment for each branch the plan names."""
-    made = init_project(open_platform(), project, plan, source)
+    with working("making the repository", quiet=json):
+        made = init_project(open_platform(), project, plan, source)
     if json:
         show_json({"project": made.project.name, "repository": made.repository, "branches": made.branches})
         return

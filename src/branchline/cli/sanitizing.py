@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from branchline.cli.operations import Environment, Json
-from branchline.cli.terminal import err, out, show_json, show_table
+from branchline.cli.terminal import err, out, show_json, show_table, working
 from branchline.errors import Refused
 from branchline.steps.policies import chosen_policy, draft_policy, preview_rows
 from branchline.steps.promote import environment_at
@@ -29,7 +29,9 @@ Ref = Annotated[str | None, typer.Option("--ref", help="Read it from this commit
 def suggest(environment: Environment) -> None:
     """Write a first policy from the live schema to standard output: names, types and sampled values are looked at."""
     platform = open_platform()
-    sys.stdout.write(draft_policy(platform, environment_at(platform, environment)))
+    with working("reading the schema and samples"):
+        draft = draft_policy(platform, environment_at(platform, environment))
+    sys.stdout.write(draft)
 
 
 @app.command()
@@ -37,7 +39,8 @@ def check(environment: Environment, file: File = None, ref: Ref = None, json: Js
     """Compare a policy with the live schema and files: exit code 0 when a sync would run, 3 when not."""
     platform = open_platform()
     found = environment_at(platform, environment)
-    problems = policy_problems(platform, found, chosen_policy(platform, found, file, ref))
+    with working("comparing the policy with the live schema and files", quiet=json):
+        problems = policy_problems(platform, found, chosen_policy(platform, found, file, ref))
     if json:
         show_json({"problems": problems})
     elif not problems:
@@ -60,7 +63,8 @@ def preview(
     """Show masked rows only, as a sync would write them; nothing is changed."""
     platform = open_platform()
     found = environment_at(platform, environment)
-    masked = preview_rows(platform, found, chosen_policy(platform, found, file, ref), table, rows)
+    with working("masking the first rows", quiet=json):
+        masked = preview_rows(platform, found, chosen_policy(platform, found, file, ref), table, rows)
     if json:
         show_json(masked)
         return

@@ -78,6 +78,16 @@ def show_error(error: BranchlineError) -> None:
 
 
 @contextmanager
+def working(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """A sign of life on a terminal, for what may take more than two seconds and has no steps."""
+    if quiet or not err.is_terminal:
+        yield
+        return
+    with err.status(escape(what)):
+        yield
+
+
+@contextmanager
 def steps_shown(*, quiet: bool) -> Iterator[None]:
     """Each step with a sign of life while it runs and a line when it has ended; nothing with `quiet`."""
     if quiet:
