@@ -117,7 +117,10 @@ class Draw:
         """The person behind identities (e-mail addresses, user names), avoiding names that the identity itself contains."""
         normal = identity.str.strip_chars().str.to_lowercase()
         if (normal == "").any():
-            normal = pl.select(pl.when(normal != "").then(normal)).to_series()
+            own = pl.when(identity != "").then(
+                identity
+            )  # of blanks only: no name, yet not the same as nothing
+            normal = pl.select(pl.when(normal != "").then(normal).otherwise(own)).to_series()
         digest = self.digest(normal, kind)
         first = self._avoiding("first_name", normal, digest, 0)
         return Person(first, self._avoiding("last_name", normal, digest, 3), digest, normal)

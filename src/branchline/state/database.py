@@ -33,12 +33,18 @@ class StateDatabase:
                 "leave `state` unset, or name a file: sqlite:///path",
             )
         if self.url.database:
-            Path(self.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_directory(Path(self.url.database).parent)
         self._engine = _engine(url)
         with self._in_words(), self._engine.connect() as connection:
             connection.execute(text("BEGIN IMMEDIATE"))
             _bring_up_to_date(connection)
             connection.commit()
+
+    def _make_directory(self, directory: Path) -> None:
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._not_writable(error.strerror or str(error)) from None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -74,6 +80,13 @@ class StateDatabase:
                 raise self._explain(error) from None
             raise
 
+    def _not_writable(self, reason: str) -> Failed:
+        return Failed(
+            302,
+            f"The state database {self.url.database} cannot be written: {reason}.",
+            "run as the user that owns it, or set BRANCHLINE_HOME",
+        )
+
     def _explain(self, error: DatabaseError) -> BranchlineError:
         reason, where = str(error.orig), self.url.database
         if "locked" in reason or "busy" in reason:
@@ -81,11 +94,7 @@ class StateDatabase:
                 301, f"The state database {where} stayed locked for {BUSY_SECONDS} seconds.", "try again"
             )
         if "readonly" in reason or "unable to open" in reason:
-            return Failed(
-                302,
-                f"The state database {where} cannot be written: {reason}.",
-                "run as the user that owns it, or set BRANCHLINE_HOME",
-            )
+            return self._not_writable(reason)
         if "malformed" in reason or "not a database" in reason:
             return Failed(
                 303,
