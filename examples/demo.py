@@ -40,6 +40,7 @@ from rich.console import Console  # noqa: E402 - Branchline and Prefect read the
 from rich.table import Table  # noqa: E402
 
 from branchline.adapters.leftovers import remove_tree  # noqa: E402
+from branchline.adapters.sandbox import detect  # noqa: E402
 
 console = Console(highlight=False)
 
@@ -112,12 +113,11 @@ def prepare() -> None:
     shutil.copytree(
         CHECKOUT / "examples" / "store", SHOP, ignore=shutil.ignore_patterns("__pycache__", "static")
     )
-    if shutil.which("bwrap") is None:
-        with (DEMO / "config" / "branchline.yaml").open("a") as settings:
-            settings.write("\nproduction_without_sandbox: true\n")
-        console.print(
-            "[yellow]bwrap is not installed: the demo accepts unconfined hooks, also in Production[/]"
-        )
+    if detect(os.environ.get("BRANCHLINE_SANDBOX", "auto")).kind == "none":
+        settings = DEMO / "config" / "branchline.yaml"
+        key = "production_without_sandbox: "
+        settings.write_text(settings.read_text().replace(f"{key}false", f"{key}true"))
+        console.print("[yellow]there is no sandbox: the demo accepts unconfined hooks, also in Production[/]")
     git("init", "--quiet", "--initial-branch=master")
     commit("The shop")
 

@@ -1,7 +1,7 @@
 from prefect import flow
 
 from branchline.steps.summary import Summary
-from branchline.wiring import open_platform
+from tasks.recover import recover
 from tasks.runs import one_clear_error
 from tasks.summarize import summarize
 
@@ -10,4 +10,4 @@ from tasks.summarize import summarize
 @one_clear_error
 def recover_operations() -> list[Summary]:
     """End what dead processes of this host left behind: finished behind the switch, removed before it."""
-    return [summarize(activity.id) for activity in open_platform().operations.recover()]
+    return [summarize(activity) for activity in recover()]

@@ -78,7 +78,9 @@ def building(project: str, ref: str) -> Iterator[tuple[str, str]]:
 
 def deployed_environment(path: str) -> str:
     """`project/environment` of a name or branch; the environment is made when only its branch is there."""
-    project, _, name = path.partition("/")
+    project, slash, name = path.partition("/")
+    if not slash:
+        environment_at(open_platform(), path)
     return ensure_environment(open_platform(), project, name).path
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import threading
 import time
@@ -33,6 +34,11 @@ Remover = Callable[[Grip, str], None]
 """Removes one kind of resource by name, and is content when it is gone."""
 
 FINISH = "finish"
+
+_NOT_PRINTABLE = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+"""What a hook could steer a terminal with: colours, titles, cursor moves (ECMA-48), other control characters."""
 
 _live: dict[str, Operation] = {}
 """The operations of this process, by id."""
@@ -146,7 +152,7 @@ class Operation:
 
     def output(self, line: str) -> None:
         """One line of a hook's or check's output: to the activity's log, and to whoever watches."""
-        line = self.redactor.clean(line)
+        line = _NOT_PRINTABLE.sub("", self.redactor.clean(line))
         self._write(line)
         progress.info(line, extra={"event": "line", "step": ""})
 

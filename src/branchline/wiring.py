@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from branchline.adapters.artifact_store import FileArtifactStore
+from branchline.adapters.boxed_process import Limits
 from branchline.adapters.databases.sqlite import SqliteDatabase
 from branchline.adapters.git import GitRepository, create_bare
 from branchline.adapters.leftovers import remove_tree
@@ -46,7 +47,11 @@ def _platform(settings: Settings, plans: Path) -> Platform:
     layout.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = open_store(settings.state_url or f"sqlite:///{layout.state}", layout.key)
     artifacts = FileArtifactStore(settings.artifacts_url or str(layout.artifacts))
-    sandbox = detect(settings.sandbox, system=settings.system_directories)
+    sandbox = detect(
+        settings.sandbox,
+        system=settings.system_directories,
+        limits=Limits(free=int(settings.disk_floor) // 4),
+    )
     removers: dict[str, Remover] = {}
     operations = Operations(
         store=store,

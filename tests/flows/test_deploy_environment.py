@@ -220,3 +220,59 @@ def _environments(platform):
         for project in platform.store.environments.projects()
         for each in platform.store.environments.of(project)
     ]
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "os.unlink(path); os.symlink('/etc/passwd', path)",
+        "os.symlink('/etc/passwd', path + '-wal')",
+        "os.mkfifo(path + '-journal')",
+        "os.link(path, path + '2'); os.rename(path + '2', os.path.join(os.path.dirname(path), 'x'))",
+    ],
+)
+def test_a_hook_cannot_lead_branchline_out_of_its_own_database(home, trap):
+    told = 'json.loads(base64.b64decode(os.environ["BRANCHLINE_RELATIONSHIPS"]))["database"][0]["path"]'
+    files = {**application(2, deploy="python3 -SI migrate.py; python3 -SI trap.py")}
+    files["trap.py"] = f"import base64, json, os\npath = {told}\n{trap}\n"
+    home.commit(files)
+    home.push()
+    with pytest.raises(Refused, match="not a plain file of its own"):
+        home.run("deploy_environment", environment="store/master")
+    with home.opened() as platform:
+        assert litter(platform, home) == []
+
+
+def test_a_lost_artifact_is_built_again(home):
+    home.run("deploy_environment", environment="store/master")
+    with home.opened() as platform:
+        for digest in platform.artifacts.digests():
+            platform.artifacts.remove(digest)
+            platform.trees.remove(digest)
+    summary = home.run("deploy_environment", environment="store/master", force=True)
+    assert summary.outcome == "success"
+    assert next(step for step in summary.steps if step["name"].startswith("build"))["detail"].startswith(
+        "built"
+    )
+
+
+def test_a_skipped_deploy_puts_right_what_disagrees_with_the_row(home):
+    home.run("deploy_environment", environment="store/master")
+    with home.opened() as platform:
+        platform.layout.current(environment_at(platform, "store/master")).unlink()
+    assert home.run("deploy_environment", environment="store/master").outcome == "skipped"
+    with home.opened() as platform:
+        assert version_served(platform, "store/master") == "1"
+        platform.layout.current(environment_at(platform, "store/master")).unlink()
+    home.run("recover_operations")
+    with home.opened() as platform:
+        assert version_served(platform, "store/master") == "1"
+
+
+def test_a_hook_cannot_steer_the_terminal_that_shows_its_output(home):
+    home.commit(application(2, post_deploy=r"printf '\033]0;title\007\033[2J\033[31mplain\033[0m\n'"))
+    home.push()
+    summary = home.run("deploy_environment", environment="store/master")
+    with home.opened() as platform:
+        assert "plain\n" in platform.layout.log(summary.activity).read_text()
+        assert "\033" not in platform.layout.log(summary.activity).read_text()

@@ -4,6 +4,7 @@ import pytest
 
 from branchline.errors import BadInput, Failed, Refused
 from branchline.steps.promote import environment_at
+from branchline.steps.summary import facts_of
 from tests.workshop.application import application
 from tests.workshop.litter import litter, schema_served, version_served
 
@@ -202,3 +203,35 @@ def test_an_error_that_nobody_foresaw_goes_on_without_what_it_said(running, monk
     while error is not None:
         assert "harbour.test" not in repr(error)
         error = error.__context__
+
+
+@pytest.mark.parametrize("declared", ["INTEGER", "REAL", "NUMERIC", "BOOLEAN", "BLOB", "TEXT"])
+def test_an_original_is_found_in_a_kept_column_whatever_it_is_declared(running, declared):
+    alter(
+        running, f"ALTER TABLE people ADD COLUMN c2 {declared}", "UPDATE people SET c2 = 'bob@harbour.test'"
+    )
+    running.commit(application(2, schema=2))
+    running.push()
+    with pytest.raises(Failed, match=r"people\.c2"):
+        running.run("sync_data", environment=STAGING, policy_ref="master")
+
+
+def test_rows_that_pass_unmasked_are_counted_and_said(running):
+    files = dict(application(2))
+    files[".branchline/sanitize.yaml"] = files[".branchline/sanitize.yaml"].replace(
+        "  people:\n", "  people:\n    keep_rows: {where: \"email LIKE 'ann@%'\", reason: staff}\n"
+    )
+    running.commit(files)
+    running.push()
+    summary = running.run("sync_data", environment=STAGING, policy_ref="master")
+    assert dict(facts_of(summary.sync))["rows kept as they are"] == "people 1 of 2 (staff)"
+
+
+def test_an_empty_mount_does_not_stop_a_sync(home):
+    for flow, asked in (
+        ("deploy_environment", {"environment": "store/master"}),
+        ("promote_to_staging", {"project": "store"}),
+        ("promote_to_production", {"project": "store"}),
+    ):
+        home.run(flow, **asked)
+    assert home.run("sync_data", environment=STAGING).outcome == "success"

@@ -92,7 +92,7 @@ def test_a_path_without_a_decision_stops_the_sync_before_the_first_file(mount: P
     target = tmp_path / "target"
     with pytest.raises(Refused) as caught:
         sanitize_files(
-            mount, target, (*RULES, FileRule("nothing/**", "copy", rename=False)), mount="media", key=KEY
+            mount, target, (FileRule("nothing/**", "skip", rename=False), *RULES), mount="media", key=KEY
         )
     assert caught.value.number == 509
     assert '"uploads/**": placeholder' in caught.value.message

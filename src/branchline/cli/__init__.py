@@ -11,8 +11,10 @@ from types import FrameType
 import typer
 
 from branchline.cli import activities, operations, projects, sanitizing, variables
-from branchline.cli.terminal import show_error
+from branchline.cli.terminal import say_cancelled, show_error
 from branchline.errors import BranchlineError, Failed
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 app = typer.Typer(
     name="branchline",
@@ -39,7 +41,8 @@ def _options(
 
 def main() -> None:
     """Exit codes: 0 done or skipped, 1 failed (nothing changed), 2 bad input, 3 refused by a rule, 4 busy."""
-    signal.signal(signal.SIGTERM, _end)
+    for ending in ENDING:
+        signal.signal(ending, _end)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -67,4 +70,8 @@ def _raise_for_debugging() -> None:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
+    """The first one ends the operation, which undoes or finishes; a second one does not cut that short."""
+    for ending in ENDING:
+        signal.signal(ending, signal.SIG_IGN)
+    say_cancelled()
     sys.exit(128 + number)

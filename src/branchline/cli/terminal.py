@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,13 @@ def show_error(error: BranchlineError) -> None:
         err.print(f"  [bold]next:[/] {escape(error.hint)}")
 
 
+def say_cancelled() -> None:
+    """Whatever was begun ends by itself; here is where to see how."""
+    with suppress(OSError):
+        err.print("[yellow]cancelled[/]: what was begun is undone, or finished behind the switch")
+        err.print("  [bold]next:[/] branchline activity list")
+
+
 @contextmanager
 def working(what: str, *, quiet: bool = False) -> Iterator[None]:
     """A sign of life on a terminal, for what may take more than two seconds and has no steps."""
@@ -112,6 +119,11 @@ class _Steps(logging.Handler):
         self._status: Status | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        """A terminal that went away must not end what it watched."""
+        with suppress(OSError):
+            self._show(record)
+
+    def _show(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", "")
         text = escape(record.getMessage())
         if event == "begun":

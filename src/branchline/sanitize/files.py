@@ -70,8 +70,16 @@ def check_files(source: Path, rules: Sequence[FileRule], *, mount: str) -> list[
     return [
         *problems,
         *sorted(set(odd)),
-        *(f"files.{mount}.{rule.glob}: no file matches" for rule in rules if rule.glob not in used),
+        *(
+            f"files.{mount}.{rule.glob}: no file matches, and a later line would copy what it means"
+            for place, rule in enumerate(rules)
+            if rule.glob not in used and rule.action != "copy" and _copies(rules[place + 1 :])
+        ),
     ]
+
+
+def _copies(rules: Sequence[FileRule]) -> bool:
+    return any(rule.action == "copy" for rule in rules)
 
 
 def sanitize_files(

@@ -134,7 +134,11 @@ def _hits(
     done, total = 0, copy.count(table.name)
     for block in copy.blocks(table.name, [where.column for where in columns]):
         for where, hit in hits.items():
-            found = scan.search(block.frame[where.column], originals, inside=where.inside)
+            texts = _texts(block.frame[where.column])
+            if texts is None:
+                hit.rows += block.frame.height
+                continue
+            found = scan.search(texts, originals, inside=where.inside)
             if found.height and hit.kept < MOST_HITS:
                 marked = _marked(source, where, block, found, masked)
                 hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + hit.rows))
@@ -145,12 +149,19 @@ def _hits(
     yield from hits.items()
 
 
+def _texts(values: pl.Series) -> pl.Series | None:
+    """A column's texts, those among bytes too; None where all are numbers."""
+    if values.dtype == pl.Binary:
+        return values.cast(pl.String, strict=False)
+    return values if values.dtype == pl.String else None
+
+
 def _to_search(table: Table, rule: TableRule) -> list[_Searched]:
     found = []
     for column in table.columns:
         chosen = rule.columns.get(column.name)
-        if column.kind in ("text", "any"):
-            kept = chosen is not None and chosen.mask == "keep" and not column.generated
+        kept = chosen is not None and chosen.mask == "keep" and not column.generated
+        if kept or column.kind in ("text", "any"):  # what a kept column holds need not be what it declares
             inside = chosen is None or chosen.mask in _PASSES_PARTS_ON
             found.append(_Searched(table.name, column.name, kept, inside))
     return found

@@ -132,8 +132,19 @@ def _copy(
     )
     seconds = round(time.perf_counter() - started, 3)
     return TableReport(
-        name, "copy", rows, total, columns, rule.keep_rows.reason if rule.keep_rows else "", seconds
+        name,
+        "copy",
+        rows,
+        total,
+        columns,
+        keep_rows=rule.keep_rows.reason if rule.keep_rows else "",
+        kept_rows=source.count(name, _both(rule.where, keep)) if keep else 0,
+        seconds=seconds,
     )
+
+
+def _both(where: str, keep: str) -> str:
+    return f"({where}) AND ({keep})" if where else keep
 
 
 class _Clock:

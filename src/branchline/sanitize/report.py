@@ -36,6 +36,8 @@ class TableReport:
     source_rows: int
     columns: tuple[ColumnReport, ...]
     keep_rows: str = ""
+    """Why some rows passed unmasked, and how many there were of them:"""
+    kept_rows: int = 0
     seconds: float = 0.0
 
 

@@ -41,12 +41,9 @@ class Artifacts:
     def keep(
         self, grip: Grip, key: str, tree: str, inputs: Mapping[str, Any], artifact: Artifact
     ) -> Artifact:
-        """Makes it the artifact of its key, unless the key has one; gives the key's."""
+        """Makes it the artifact of its key; one that the key had was lost by the store, or it had not been built again."""
         with self._database.write() as session:
             require(session, grip)
-            first = session.get(tables.Build, key)
-            if first is not None:
-                return _artifact(session.get_one(tables.Artifact, first.digest))
             row = session.get(tables.Artifact, artifact.digest)
             if row is None:
                 row = tables.Artifact(
@@ -58,7 +55,7 @@ class Artifacts:
                 )
                 session.add(row)
                 session.flush()
-            session.add(
+            session.merge(
                 tables.Build(
                     key=key,
                     digest=artifact.digest,

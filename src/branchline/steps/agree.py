@@ -27,6 +27,14 @@ def agree(platform: Platform, environment: Environment) -> None:
         show_hold(platform, row)
 
 
+def agree_everywhere(platform: Platform) -> None:
+    """All environments: for recovery, when somebody or something else has moved what is projected."""
+    for project in platform.store.environments.projects():
+        for environment in platform.store.environments.of(project):
+            if environment.deployment_id is not None:
+                agree(platform, environment)
+
+
 def show_hold(platform: Platform, environment: Environment) -> None:
     """The hold file, as the row says."""
     file = platform.layout.hold_file(environment)

@@ -31,14 +31,22 @@ def build_artifact(work: Work, commit: str) -> str:
     project = platform.store.environments.project(work.activity.project)
     work.operation.making("processes", work.operation.id)
     key = key_of(platform, project, commit, work.operation.id)
-    found = platform.store.artifacts.of_key(key.digest)
+    found = _stored(platform, key)
     if found is None:
         with work.operation.also(Want(f"build:{key.digest}"), WAIT_FOR_SAME_BUILD_SECONDS):
-            found = platform.store.artifacts.of_key(key.digest) or _build(work, project, commit, key)
+            found = _stored(platform, key) or _build(work, project, commit, key)
             work.run.detail = f"built {found.short} of {commit[:12]}: {found.files} files"
     else:
         work.run.detail = f"reused {found.short}: this tree was built before"
     return found.digest
+
+
+def _stored(platform: Platform, key: BuildKey) -> Artifact | None:
+    """The artifact of a key; None when it was never built, or when the store has lost it."""
+    artifact = platform.store.artifacts.of_key(key.digest)
+    if artifact is None or artifact.digest not in platform.artifacts.digests():
+        return None
+    return artifact
 
 
 def _build(work: Work, project: Project, commit: str, key: BuildKey) -> Artifact:

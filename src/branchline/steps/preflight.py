@@ -13,6 +13,7 @@ from branchline.domain.plan import slot, tier_of
 from branchline.errors import BadInput, Refused
 from branchline.platform import Platform, Work
 from branchline.ports import Commit
+from branchline.steps.agree import agree
 from branchline.steps.build import key_of
 from branchline.steps.told import settings_fingerprint
 
@@ -70,6 +71,8 @@ def preflight_deploy(work: Work, ref: str | None, *, force: bool, retry_bad: str
     why = already_runs(platform, environment, commit.id, digest)
     if why and not force:
         work.operation.skip(why)
+        platform.trees.at_hand(digest or "")
+        agree(platform, environment)
     else:
         for warning in platform.app(environment.project, commit.id).warnings:
             work.operation.warn(warning)

@@ -113,6 +113,7 @@ def facts_of(sync: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
             ("leaks", str(report["leaks"])),
             ("coincidences", f"{report['coincidences']} invented values that are somebody's original too"),
             ("kept, could identify", ", ".join(report["quasi_identifiers"]) or "nothing"),
+            ("rows kept as they are", _kept_rows(report) or "none"),
             ("disarmed", f"{report['disarmed']} statements, {report['assertions']} assertions held"),
             ("key", report["key"] or "random, forgotten"),
         ]
@@ -120,6 +121,14 @@ def facts_of(sync: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
         done = (files["copied"], files["placeholders"], files["skipped"])
         facts.append((f"mount {name}", "{} copied, {} placeholders, {} skipped".format(*done)))
     return facts
+
+
+def _kept_rows(report: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{table['name']} {table['kept_rows']:,} of {table['rows']:,} ({table['keep_rows']})"
+        for table in report["tables"]
+        if table["keep_rows"]
+    )
 
 
 def _sync_as_markdown(sync: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,11 +94,27 @@ class SqliteDatabase:
 
     def _existing(self, name: str) -> Path:
         path = self._path(name)
-        if not path.is_file():
+        if not path.is_symlink() and not path.exists():
             raise BadInput(
                 512, f"There is no database version {name}.", "See which there are: branchline status."
             )
+        self._refuse_traps(name, path)
         return path
+
+    def _refuse_traps(self, name: str, path: Path) -> None:
+        """An application's hook may write here, and could leave a link to another database, or a pipe that never opens."""
+        for ending in _BESIDE:
+            part = path.with_name(path.name + ending)
+            try:
+                found = part.lstat()
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                raise Refused(
+                    510,
+                    f"The database version {name} is not a plain file of its own ({part.name}): a hook replaced it.",
+                    "correct the hook; roll back to a deployment whose data are whole",
+                )
 
     def _claim(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
