@@ -7,7 +7,6 @@ import pytest
 
 from branchline import wiring
 from branchline.adapters.boxed_process import Limits
-from branchline.adapters.sandbox import detect
 from branchline.errors import BranchlineError
 from branchline.launch import run_flow
 from tests.workshop.application import application
@@ -77,13 +76,13 @@ def test_a_hook_that_writes_into_the_shared_tree_is_stopped_and_the_tree_stays(r
 
 
 def test_a_hook_that_writes_a_file_too_large_is_ended(running: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiring, "detect", partial(detect, limits=Limits(file=2**20)))
+    monkeypatch.setattr(wiring, "Limits", partial(Limits, file=2**20))
     said = refusal(running, deploy="head -c 3000000 /dev/zero > media/large")
     assert said.number in {404, 407}
 
 
 def test_a_hook_that_fills_the_disk_is_ended(running: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiring, "detect", partial(detect, limits=Limits(free=2**60)))
+    monkeypatch.setattr(wiring, "Limits", lambda **_: Limits(free=2**60))
     said = refusal(running, deploy="sleep 600")
     assert (said.number, "must stay free" in said.message) == (406, True)
 
