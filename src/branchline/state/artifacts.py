@@ -39,11 +39,21 @@ class Artifacts:
             return [_artifact(row) for row in session.scalars(select(tables.Artifact))]
 
     def keep(
-        self, grip: Grip, key: str, tree: str, inputs: Mapping[str, Any], artifact: Artifact
+        self,
+        grip: Grip,
+        key: str,
+        tree: str,
+        inputs: Mapping[str, Any],
+        artifact: Artifact,
+        *,
+        lost: str | None = None,
     ) -> Artifact:
-        """Makes it the artifact of its key; one that the key had was lost by the store, or it had not been built again."""
+        """Makes it the artifact of its key, unless the key has one that is not the `lost` digest; gives the key's."""
         with self._database.write() as session:
             require(session, grip)
+            first = session.get(tables.Build, key)
+            if first is not None and first.digest != lost:
+                return _artifact(session.get_one(tables.Artifact, first.digest))
             row = session.get(tables.Artifact, artifact.digest)
             if row is None:
                 row = tables.Artifact(

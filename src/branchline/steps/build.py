@@ -51,6 +51,8 @@ def _stored(platform: Platform, key: BuildKey) -> Artifact | None:
 
 def _build(work: Work, project: Project, commit: str, key: BuildKey) -> Artifact:
     platform, operation = work.platform, work.operation
+    before = platform.store.artifacts.of_key(key.digest)
+    lost = before.digest if before else None
     app = platform.app(project, commit)
     repository = platform.repository(project.name)
     repository.check_tree(commit)
@@ -76,7 +78,12 @@ def _build(work: Work, project: Project, commit: str, key: BuildKey) -> Artifact
     archived = platform.artifacts.put(tree, lambda digest: operation.making("artifact", digest))
     platform.remove_directory(tree)
     return platform.store.artifacts.keep(
-        work.grip, key.digest, repository.resolve(commit).tree, key.inputs, _artifact(work, archived)
+        work.grip,
+        key.digest,
+        repository.resolve(commit).tree,
+        key.inputs,
+        _artifact(work, archived),
+        lost=lost,
     )
 
 
