@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from branchline.state.activities import Activities
+from branchline.state.announcements import Announcements
+from branchline.state.approvals import Approvals
 from branchline.state.artifacts import Artifacts
 from branchline.state.database import StateDatabase
 from branchline.state.deployments import Deployments
 from branchline.state.environments import Environments
 from branchline.state.leases import Leases
+from branchline.state.people import People
+from branchline.state.pushes import Pushes
+from branchline.state.releases import Releases
+from branchline.state.running import Running
+from branchline.state.timetables import Timetables
 from branchline.state.variables import Variables
 
 
@@ -25,6 +32,13 @@ class Store:
     activities: Activities
     leases: Leases
     variables: Variables
+    people: People
+    releases: Releases
+    approvals: Approvals
+    timetables: Timetables
+    pushes: Pushes
+    announcements: Announcements
+    running: Running
 
 
 def open_store(url: str, key_file: Path) -> Store:
@@ -42,4 +56,11 @@ def open_store(url: str, key_file: Path) -> Store:
         activities=Activities(database),
         leases=Leases(database),
         variables=Variables(database, key_file),
+        people=People(database),
+        releases=Releases(database),
+        approvals=Approvals(database),
+        timetables=Timetables(database),
+        pushes=Pushes(database),
+        announcements=Announcements(database),
+        running=Running(database),
     )

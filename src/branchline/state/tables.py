@@ -179,6 +179,7 @@ class Activity(Table):
     parameters: Mapped[dict[str, Any]]
     actor: Mapped[str]
     flow_run_id: Mapped[str | None]
+    request_key: Mapped[str | None] = mapped_column(index=True)
     state: Mapped[str]
     result: Mapped[str | None]
     sentence: Mapped[str]
@@ -265,3 +266,152 @@ class Variable(Table):
     at_build: Mapped[bool]
     at_run: Mapped[bool]
     sensitive: Mapped[bool]
+
+
+class Person(Table):
+    __tablename__ = "people"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+
+
+class PersonKey(Table):
+    """A public SSH key by which a person signs. A revoked one verifies nothing any more."""
+
+    __tablename__ = "person_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    public_key: Mapped[str] = mapped_column(unique=True)
+    fingerprint: Mapped[str]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Timetable(Table):
+    """What comes again: a release train or a scheduled sync. Each time of it becomes a row of `releases`."""
+
+    __tablename__ = "timetables"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), index=True)
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
+    calendar: Mapped[str]
+    cutoff_seconds: Mapped[float]
+    window_seconds: Mapped[float]
+    late: Mapped[str]
+    author: Mapped[str]
+    held_by: Mapped[str | None]
+    held_reason: Mapped[str | None]
+    made_until: Mapped[datetime]
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+class Release(Table):
+    """A promotion (or a sync) that is due at a time. Claimed once, by compare-and-swap on `state`."""
+
+    __tablename__ = "releases"
+    __table_args__ = (UniqueConstraint("timetable_id", "due_at"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), index=True)
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
+    digest: Mapped[str | None] = mapped_column(ForeignKey("artifacts.digest"))
+    commit: Mapped[str | None]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    zone: Mapped[str]
+    latest_start_at: Mapped[datetime]
+    late: Mapped[str]
+    revision: Mapped[int]
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    author: Mapped[str]
+    held_by: Mapped[str | None]
+    held_reason: Mapped[str | None]
+    timetable_id: Mapped[str | None] = mapped_column(ForeignKey("timetables.id"))
+    activity_id: Mapped[str | None] = mapped_column(ForeignKey("activities.id"))
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class Approval(Table):
+    """One person's decision about one revision of a release. Never changed; a later one of that person wins."""
+
+    __tablename__ = "approvals"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    release_id: Mapped[str] = mapped_column(ForeignKey("releases.id"), index=True)
+    revision: Mapped[int]
+    decision: Mapped[str]
+    person: Mapped[str]
+    comment: Mapped[str]
+    signature: Mapped[str | None]
+    fingerprint: Mapped[str | None]
+    actor: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Push(Table):
+    """The outbox of the Git hooks: one row for each branch of a push, in the order in which they came."""
+
+    __tablename__ = "pushes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    branch: Mapped[str]
+    old: Mapped[str | None]
+    new: Mapped[str | None]
+    pusher: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    activity_id: Mapped[str | None] = mapped_column(ForeignKey("activities.id"))
+    created_at: Mapped[datetime]
+    taken_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class Announcement(Table):
+    """What is to be told outside: written with what it tells of, sent afterwards, kept until it was."""
+
+    __tablename__ = "announcements"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    event: Mapped[str]
+    subject: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None] = mapped_column(index=True)
+    attempts: Mapped[int]
+    told: Mapped[list[Any]]
+
+
+class FlowRun(Table):
+    """Which process runs a Prefect flow run: there while it runs."""
+
+    __tablename__ = "flow_runs"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    boot: Mapped[str]
+    pid: Mapped[int]
+    pid_started: Mapped[float]
+    began_at: Mapped[datetime]
+
+
+class Beat(Table):
+    """Signs of life of what runs all the time; `state` is how the dispatcher stands with the Prefect server."""
+
+    __tablename__ = "beats"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    boot: Mapped[str]
+    pid: Mapped[int]
+    pid_started: Mapped[float]
+    at: Mapped[datetime]
+    detail: Mapped[dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Runs a flow. The only module of the package that knows Prefect.
+"""Runs a flow in this process.
 
 With PREFECT_API_URL the flow runs here as a Prefect flow run that the server shows. Without it the same
 function runs plainly: the activity is the record, and nothing has to be started first.
