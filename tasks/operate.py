@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
 from branchline.domain.activity import Want
 from branchline.operation import Request
@@ -26,11 +26,12 @@ def operation(
     sentence: str,
     reads: str | None = None,
     wait: bool = False,
+    actor: str | None = None,
     **parameters: Any,
 ) -> Iterator[str]:
     """The id of an operation that changes `environment` (project/name) and reads another undisturbed.
 
-    Raises Unavailable when somebody else is at one of them (after an hour, with `wait`).
+    `actor` is for whom Branchline itself has begun it: who pushed, or whose release is due. Raises Unavailable when somebody else is at one of them (after an hour, with `wait`).
     """
     project, _, name = environment.partition("/")
     wants = [Want(f"environment:{environment}")]
@@ -43,8 +44,9 @@ def operation(
         wants=wants,
         sentence=_writable(sentence),
         parameters={key: _writable(value) for key, value in parameters.items() if value not in (None, False)},
-        actor=_actor(),
+        actor=actor or _actor(),
         flow_run_id=_flow_run_id(),
+        request_key=os.environ.get("BRANCHLINE_REQUEST_KEY"),
         wait_seconds=WAIT_SECONDS if wait else 0.0,
     )
     with open_platform().operations.run(request) as live:
@@ -103,6 +105,9 @@ def _writable(value: Any) -> Any:
 
 
 def _actor() -> str:
+    """A run that a worker started, from the UI or by a schedule, acts as one configured role."""
+    if deployment.id:
+        return open_platform().settings.ui_actor
     return os.environ.get("BRANCHLINE_ACTOR") or getpass.getuser()
 
 

@@ -69,6 +69,8 @@ class Request:
     actor: str
     flow_run_id: str | None = None
     wait_seconds: float = 0.0
+    request_key: str | None = None
+    """By which whoever asks twice for the same thing is known."""
 
 
 @dataclass(slots=True)
@@ -281,6 +283,7 @@ class Operations:
             parameters=dict(request.parameters),
             actor=request.actor,
             flow_run_id=request.flow_run_id,
+            request_key=request.request_key,
             sentence=request.sentence,
         )
 

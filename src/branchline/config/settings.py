@@ -84,6 +84,8 @@ class Settings:
     """How much output of one activity is kept; the rest is counted, and the command goes on."""
     disk_floor: Annotated[Bytes, Field(ge=0)] = 2**30
     """Operations that write are refused while less than this is free in home."""
+    ui_actor: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = "prefect"
+    """The role that runs from the Prefect UI and its schedules act as, because Prefect knows no users."""
     sanitize_key: SecretReference | None = None
     """Where a key lies that makes sanitized values the same in every sync; without it, each sync has its own."""
 

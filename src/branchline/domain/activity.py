@@ -82,6 +82,7 @@ class NewActivity:
     actor: str
     flow_run_id: str | None
     sentence: str
+    request_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
