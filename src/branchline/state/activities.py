@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from branchline.domain.activity import (
@@ -21,8 +21,10 @@ from branchline.domain.activity import (
     Step,
     Want,
 )
-from branchline.errors import BadInput
+from branchline.domain.announcement import News, began, ended
+from branchline.errors import BadInput, Refused
 from branchline.state import tables
+from branchline.state.announcements import announce
 from branchline.state.database import StateDatabase
 from branchline.state.leases import require, take
 
@@ -34,14 +36,37 @@ class Activities:
     def begin(
         self, new: NewActivity, wants: Sequence[Want], holder: Holder, now: datetime, seconds: float
     ) -> Grip | tuple[Lease, ...]:
-        """The activity and all its leases in one transaction; or nothing, and the leases in the way."""
+        """The activity and all its leases in one transaction; or nothing, and the leases in the way.
+
+        Raises Refused (287) when the same was asked for before, by its key, and is done or under way.
+        """
         with self._database.write() as session:
+            known = _asked(session, new.request_key) if new.request_key else None
+            if known is not None:
+                raise Refused(
+                    287,
+                    f"This was asked for before, with the same key: activity {known.id}.",
+                    f"branchline activity show {known.id}",
+                )
             session.add(tables.Activity(**asdict(new), state="in progress", warnings=[], created_at=now))
             session.flush()
             got = take(session, new.id, wants, holder, now, seconds)
             if not isinstance(got, Grip):
                 session.rollback()
             return got
+
+    def asked(self, request_key: str) -> Activity | None:
+        """The activity that was asked for with this key and is done, or not ended; None when it is to be tried (again)."""
+        with self._database.read() as session:
+            row = _asked(session, request_key)
+            return _activity(row, ()) if row is not None else None
+
+    def deploys(self, grip: Grip, commit: str, now: datetime) -> None:
+        """The commit that it is about to put on its environment is known now, and told outside."""
+        with self._database.write() as session:
+            row = _held(session, grip)
+            if event := began(row.kind):
+                announce(session, _news(session, row, event, commit=commit), now)
 
     def begin_step(self, grip: Grip, name: str, now: datetime) -> int:
         """Writes the intent; gives the step's number in its activity, from 1."""
@@ -114,7 +139,7 @@ class Activities:
             )
 
     def end(self, grip: Grip, result: Result, reason: str | None, now: datetime, *, cancelled: bool) -> None:
-        """Ends it, its steps that nobody ended, and gives its leases back, in one transaction."""
+        """Ends it, its steps that nobody ended, gives its leases back and announces it, in one transaction."""
         with self._database.write() as session:
             row = _held(session, grip)
             session.execute(
@@ -125,6 +150,8 @@ class Activities:
             row.state = "cancelled" if cancelled else "complete"
             row.result, row.reason, row.ended_at = result, reason, now
             session.execute(delete(tables.Lease).where(tables.Lease.activity_id == grip.activity_id))
+            if event := ended(row.kind, result, cancelled=cancelled):
+                announce(session, _news(session, row, event), now)
 
     def get(self, activity_id: str) -> Activity:
         """With its steps. An unambiguous beginning of the id will do. Raises BadInput."""
@@ -179,6 +206,46 @@ def set_resource(session: Session, activity_id: str, kind: str, name: str, state
         )
         .values(state=state)
     )
+
+
+def _asked(session: Session, request_key: str) -> tables.Activity | None:
+    return session.scalar(
+        select(tables.Activity)
+        .where(tables.Activity.request_key == request_key)
+        .where(or_(tables.Activity.ended_at.is_(None), tables.Activity.result.in_(("success", "skipped"))))
+        .order_by(tables.Activity.created_at.desc())
+        .limit(1)
+    )
+
+
+def _news(session: Session, row: tables.Activity, event: str, commit: str | None = None) -> News:
+    """With what is known of the commit: from its deployment, or from what was announced when it became known."""
+    deployment = session.scalar(
+        select(tables.Deployment).where(tables.Deployment.activity_id == row.id).limit(1)
+    )
+    told = session.scalar(
+        select(tables.Announcement.payload)
+        .where(tables.Announcement.subject == f"{row.project}/{row.environment}")
+        .where(tables.Announcement.payload["activity"].as_string() == row.id)
+        .limit(1)
+    )
+    branch = session.scalar(
+        select(tables.Environment.branch)
+        .join(tables.Project, tables.Project.id == tables.Environment.project_id)
+        .where(tables.Project.name == row.project, tables.Environment.name == row.environment)
+    )
+    payload = {
+        "activity": row.id,
+        "kind": row.kind,
+        "sentence": row.sentence,
+        "actor": row.actor,
+        "reason": row.reason,
+        "commit": commit or (deployment.commit if deployment else (told or {}).get("commit")),
+        "artifact": deployment.digest if deployment else None,
+        "branch": branch,
+        "flow_run": row.flow_run_id,
+    }
+    return News(event, f"{row.project}/{row.environment}", payload)
 
 
 def _held(session: Session, grip: Grip) -> tables.Activity:

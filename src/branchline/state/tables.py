@@ -388,6 +388,8 @@ class Announcement(Table):
     sent_at: Mapped[datetime | None] = mapped_column(index=True)
     attempts: Mapped[int]
     told: Mapped[list[Any]]
+    next_at: Mapped[datetime]
+    note: Mapped[str | None]
 
 
 class FlowRun(Table):

@@ -61,6 +61,7 @@ def preflight_deploy(work: Work, ref: str | None, *, force: bool, retry_bad: str
     """
     platform, environment = work.platform, work.environment
     commit = deployable_commit(platform, environment, ref)
+    platform.store.activities.deploys(work.grip, commit.id, platform.clock())
     work.operation.making("processes", work.operation.id)
     digest = built_digest(platform, environment.project, commit.id, work.operation.id)
     if digest and retry_bad:

@@ -52,6 +52,8 @@ def preflight_promotion(work: Work, source_path: str, *, force: bool, retry_bad:
     platform, target = work.platform, work.environment
     source = environment_at(platform, source_path)
     deployment, found = healthy_source(platform, source)
+    if deployment:
+        platform.store.activities.deploys(work.grip, deployment.commit, platform.clock())
     if deployment and retry_bad:
         platform.store.artifacts.lift(work.grip, target, deployment.digest, retry_bad, platform.clock())
     if deployment:

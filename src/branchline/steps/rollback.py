@@ -28,6 +28,7 @@ def preflight_rollback(work: Work, to: str | None, *, discard_writes: bool) -> R
     current, earlier, data = earlier_deployment(
         work.platform, work.environment, to, discard_writes=discard_writes
     )
+    work.platform.store.activities.deploys(work.grip, earlier.commit, work.platform.clock())
     work.run.detail = f"{short_digest(current.digest)} -> {short_digest(earlier.digest)} ({earlier.id})"
     return Return(earlier.commit, earlier.digest, data)
 
