@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check lint types contracts lock bench clean
+.PHONY: help install demo test test-all test-kill check lint types contracts lock bench clean
 
 help:            ## what there is to make
 	@sed -n 's/^\([a-z-]*\): *.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,9 @@ test: install    ## the tests
 
 test-all: install ## the tests; what cannot run here fails instead of being skipped
 	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+test-kill: install ## killed before every transaction and between any two, in each operation (ten minutes)
+	@BRANCHLINE_TEST_REQUIRE_ALL=1 BRANCHLINE_TEST_KILL_EVERYWHERE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q tests/kill
 
 check: lint types contracts test ## all that CI checks
 

@@ -14,9 +14,9 @@ from tests.kill.scenarios import SCENARIOS, Scenario, Served
 from tests.workshop.application import application
 from tests.workshop.home import Home
 from tests.workshop.litter import litter, schema_served, version_served
-from tests.workshop.thorough import ALL
+from tests.workshop.thorough import KILL_EVERY
 
-PARTS, EVERY = (3, 1) if ALL else (1, 9)
+PARTS = 3 if KILL_EVERY == 1 else 1
 
 pytestmark = pytest.mark.kill
 
@@ -108,8 +108,8 @@ def served(platform: Platform, scenario: Scenario) -> Served:
 
 
 def points(events: list[str]) -> list[int]:
-    """Every transaction, and the middle of what happens between two of them; in `make test` some of these, and
-    all around the commit point."""
+    """Every transaction, and the middle of what happens between two of them; or every KILL_EVERY of these, and all around
+    the commit point."""
     chosen, between = [], []
     for at, event in enumerate(events):
         if event.startswith("write "):
@@ -122,7 +122,7 @@ def points(events: list[str]) -> list[int]:
         for place, at in enumerate(chosen)
         if any("Deployments.commit" in event for event in events[max(0, at - 1) : at + 2])
     ]
-    return sorted({*chosen[::EVERY], *(chosen[place] for place in around)})
+    return sorted({*chosen[::KILL_EVERY], *(chosen[place] for place in around)})
 
 
 def test_what_is_left_at_some_point_is_seen(home: Home) -> None:

@@ -1,7 +1,8 @@
-"""How much is tried: `make test-all` tries everything, `make test` a part of what is alike."""
+"""How much is tried: `make test` a part of what is alike, `make test-all` more, `make test-kill` every place to be killed at."""
 
 import os
 
 ALL = bool(os.environ.get("BRANCHLINE_TEST_REQUIRE_ALL"))
 EVERYWHERE = ("build", "deploy", "check", "post_deploy")
+KILL_EVERY = 1 if os.environ.get("BRANCHLINE_TEST_KILL_EVERYWHERE") else 3 if ALL else 9
 HOOKS = EVERYWHERE if ALL else ("deploy", "post_deploy")
