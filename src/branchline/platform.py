@@ -15,7 +15,15 @@ from branchline.domain.plan import Plan
 from branchline.errors import Refused
 from branchline.layout import Layout
 from branchline.operation import Operation, Operations, StepRun
-from branchline.ports import ArtifactStore, Database, ProtectedBranch, Sandbox, SourceRepository, Trees
+from branchline.ports import (
+    ArtifactStore,
+    CommitStatuses,
+    Database,
+    ProtectedBranch,
+    Sandbox,
+    SourceRepository,
+    Trees,
+)
 from branchline.state.store import Store
 
 
@@ -42,6 +50,8 @@ class Platform:
     remove_directory: Callable[[Path], None]
     """With all in it, read-only or not; content when it is gone."""
     clock: Callable[[], datetime]
+    commit_statuses: Callable[[str], CommitStatuses | None] = lambda _project: None
+    """Where a project's commits are shown as deployed, by the project's name; None where that is not configured."""
     _apps: dict[tuple[str, str], App] = field(default_factory=dict)
 
     def plan(self, project: Project) -> Plan:

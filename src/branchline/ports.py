@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from branchline.domain.announcement import CommitStatus
 from branchline.domain.schema import Schema
 
 if TYPE_CHECKING:
@@ -257,3 +258,13 @@ class Database(Protocol):
 
     def loader(self, name: str) -> AbstractContextManager[Loader]:
         """Opens an empty version to be filled."""
+
+
+class CommitStatuses(Protocol):
+    """Where the commits of one project are shown as deployed, being deployed, or not."""
+
+    def tell(self, status: CommitStatus) -> None:
+        """Shows it at its commit, in place of what its context showed there; told again, it changes nothing.
+
+        Raises Unavailable, Failed or BadInput, in words that never hold the token.
+        """

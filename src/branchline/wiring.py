@@ -21,7 +21,7 @@ from branchline.domain.environment import Environment
 from branchline.layout import Layout
 from branchline.operation import Operations, Remover
 from branchline.platform import Platform
-from branchline.ports import Database
+from branchline.ports import CommitStatuses, Database
 from branchline.state.store import open_store
 from branchline.steps.switch import finish
 from branchline.steps.undo import Undo
@@ -81,6 +81,7 @@ def _platform(settings: Settings, plans: Path) -> Platform:
         guard_pushes=lambda project, protected: install(layout.repository(project), protected),
         remove_directory=remove_tree,
         clock=_now,
+        commit_statuses=lambda project: _commit_statuses(settings, project),
     )
     removers.update(Undo(platform).removers())
     return platform
@@ -88,6 +89,13 @@ def _platform(settings: Settings, plans: Path) -> Platform:
 
 def _database(layout: Layout, environment: Environment, service: str) -> Database:
     return SqliteDatabase(layout.data(environment, f"database:{service}"))
+
+
+def _commit_statuses(settings: Settings, project: str) -> CommitStatuses | None:
+    from branchline.adapters.commit_status import commit_statuses  # noqa: PLC0415 - 0.1 s that few processes need
+
+    target = settings.commit_status.get(project)
+    return commit_statuses(target) if target else None
 
 
 def _now() -> datetime:

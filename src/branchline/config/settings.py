@@ -6,8 +6,9 @@ The text under each field is its description in the configuration reference.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -40,7 +41,21 @@ def _directory(value: Any) -> Any:
     return path
 
 
+def _block(value: Any) -> Any:
+    """The address of a notification block. Raises ValueError, saying how it is written."""
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", value):
+        raise ValueError("must be a block on the Prefect server, as type/name: slack-webhook/ops")
+    return value
+
+
+def _web(value: Any) -> Any:
+    if not isinstance(value, str) or not re.match(r"https?://[^/]", value):
+        raise ValueError("must be the address of an API, such as https://api.github.com")
+    return value
+
+
 Directory = Annotated[Path, BeforeValidator(_directory)]
+Block = Annotated[str, BeforeValidator(_block)]
 Positive = Field(gt=0)
 
 
@@ -53,6 +68,36 @@ class SecretReference:
     """A file whose content it is."""
     env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """The name of an environment variable whose value it is."""
+
+
+@with_config(FORBID_UNKNOWN)
+@dataclass(frozen=True, slots=True)
+class CommitStatusTarget:
+    """Where the commits of one project are shown as deployed."""
+
+    kind: Literal["github", "gitlab"]
+    """Whose REST API it is."""
+    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$")]
+    """The repository there: owner/name, or group/subgroup/name."""
+    token: SecretReference
+    """Where the token lies that may write commit statuses and nothing else."""
+    url: Annotated[str, BeforeValidator(_web)] | None = None
+    """The API's address; without it, https://api.github.com or https://gitlab.com/api/v4."""
+
+
+@with_config(FORBID_UNKNOWN)
+@dataclass(frozen=True, slots=True)
+class Notifications:
+    """Which notification blocks of the Prefect server hear of what."""
+
+    success: tuple[Block, ...] = ()
+    """Deployments that succeeded, and syncs that finished."""
+    failure: tuple[Block, ...] = ()
+    """Deployments, syncs and releases that failed, were refused or cancelled."""
+    approval: tuple[Block, ...] = ()
+    """Releases that wait for approval."""
+    missed: tuple[Block, ...] = ()
+    """Releases that did not start by their latest start."""
 
 
 @with_config(FORBID_UNKNOWN)
@@ -88,6 +133,10 @@ class Settings:
     """The role that runs from the Prefect UI and its schedules act as, because Prefect knows no users."""
     sanitize_key: SecretReference | None = None
     """Where a key lies that makes sanitized values the same in every sync; without it, each sync has its own."""
+    notifications: Notifications = field(default_factory=Notifications)
+    """Which notification blocks of the Prefect server hear of what."""
+    commit_status: Mapping[str, CommitStatusTarget] = field(default_factory=dict, hash=False)
+    """By project: where its commits are shown as deployed, being deployed, or not."""
 
 
 def read_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -153,3 +202,12 @@ def _contradictions(settings: Settings) -> Iterator[Broken]:
     key = settings.sanitize_key
     if key is not None and (key.file is None) == (key.env is None):
         yield ("sanitize_key",), "must have either file or env: the place where the key lies"
+    for project, target in settings.commit_status.items():
+        if (target.token.file is None) == (target.token.env is None):
+            place = ("commit_status", project, "token")
+            yield place, "must have either file or env: the place where the token lies"
+        if "@" in (target.url or ""):
+            yield (
+                ("commit_status", project, "url"),
+                "holds a user or password, and no secret stands in this file",
+            )

@@ -62,6 +62,11 @@ class Announcements:
             row = session.get_one(tables.Announcement, announcement_id)
             row.attempts, row.next_at, row.note = row.attempts + 1, next_at, note
 
+    def postpone(self, announcement_id: int, next_at: datetime) -> None:
+        """Its turn comes later; it was not tried."""
+        with self._database.write() as session:
+            session.get_one(tables.Announcement, announcement_id).next_at = next_at
+
     def close(self, announcement_id: int, now: datetime, given_up: str | None = None) -> None:
         """All channels have it; or those that `given_up` names never will."""
         with self._database.write() as session:
