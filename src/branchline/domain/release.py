@@ -67,10 +67,19 @@ class Release:
     activity_id: str | None
     created_at: datetime
     ended_at: datetime | None
+    missed_at: datetime | None = None
+    """When it was reported that it had not started by its latest start."""
 
     @property
     def project(self) -> str:
         return self.environment.partition("/")[0]
+
+    @property
+    def what(self) -> str:
+        """In words, without when."""
+        if self.kind == "sync":
+            return f"refresh {self.environment} with the data of {self.source}, sanitized"
+        return f"promote {self.source} to {self.environment}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -335,6 +335,7 @@ class Release(Table):
     held_reason: Mapped[str | None]
     timetable_id: Mapped[str | None] = mapped_column(ForeignKey("timetables.id"))
     activity_id: Mapped[str | None] = mapped_column(ForeignKey("activities.id"))
+    missed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 

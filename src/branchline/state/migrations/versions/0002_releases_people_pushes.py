@@ -138,6 +138,7 @@ def upgrade() -> None:
         sa.Column("held_reason", sa.String(), nullable=True),
         sa.Column("timetable_id", sa.String(), nullable=True),
         sa.Column("activity_id", sa.String(), nullable=True),
+        sa.Column("missed_at", sa.DateTime(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("ended_at", sa.DateTime(), nullable=True),
         sa.ForeignKeyConstraint(["activity_id"], ["activities.id"], name=op.f("fk_releases_activity_id")),
