@@ -38,7 +38,7 @@ def listening() -> Iterator[Listener]:
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            listener.got.append(Got(self.command, self.path, headers, json.loads(text)))
+            listener.got.append(Got(self.command, self.path, headers, json.loads(text or "null")))
             answer = listener.next_answer()
             if answer is None:
                 listener.closing.wait()
