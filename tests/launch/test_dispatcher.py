@@ -31,6 +31,10 @@ class Counted:
     act: Callable[[], None] = lambda: None
     EVERY: float = 0.01
     turns: int = 0
+    name: str = "counted"
+
+    def __post_init__(self) -> None:
+        self.__name__ = f"branchline.launch.duties.{self.name}"
 
     def run(self, platform: Platform, server: Any) -> None:  # noqa: ARG002 - what a duty takes
         self.turns += 1
@@ -76,11 +80,11 @@ def test_a_duty_that_fails_is_tried_again_and_holds_up_no_other(
     platform: Platform, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatcher, "LONGEST_WAIT", 0.02)
-    good, bad = Counted(), Counted(broken)
+    good, bad = Counted(), Counted(broken, name="failing")
     with caplog.at_level(logging.INFO, "branchline.launch.dispatcher"), dispatching(platform, bad, good):
         until(lambda: bad.turns > 3 and good.turns > 3)
     assert [each.message for each in caplog.records if each.levelno >= logging.ERROR] == [
-        "Counted: ValueError: no such luck"
+        "failing: ValueError: no such luck"
     ]
 
 
@@ -98,10 +102,10 @@ def test_it_says_that_it_lives_which_server_it_reaches_and_what_fails(platform: 
         return dict(beat.detail) if beat else {}
 
     server = FakeServer()
-    with dispatching(platform, Counted(broken), server=server):
+    with dispatching(platform, Counted(broken, name="failing"), server=server):
         until(lambda: said().get("workers") == ["harbour"] and said()["failing"])
         assert said()["reachable"] is True
-        assert said()["failing"] == {"Counted": "ValueError: no such luck"}
+        assert said()["failing"] == {"failing": "ValueError: no such luck"}
         server.answers = False
         until(lambda: said()["reachable"] is False)
     assert platform.store.running.last("dispatcher") is None
@@ -141,7 +145,7 @@ def test_one_that_lost_its_place_stops_its_duties_and_stands_by(platform: Platfo
                 "dispatcher", ELSEWHERE, platform.clock(), {}, instead_of=state.last("dispatcher")
             )
         )
-        until(lambda: "Counted" not in {each.name for each in threading.enumerate()})
+        until(lambda: "counted" not in {each.name for each in threading.enumerate()})
         turns = duty.turns
     assert duty.turns == turns
     assert state.last("dispatcher").holder == ELSEWHERE

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import WorkerFilter, WorkerFilterStatus
+from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelling, Scheduled
@@ -48,9 +50,15 @@ class Server:
         self.url = url.rstrip("/")
 
     @property
+    def place(self) -> str:
+        """Its URL without what may be secret in it."""
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+    @property
     def ui(self) -> str:
         """Where its pages are."""
-        return self.url.removesuffix("/api")
+        return self.place.removesuffix("/api")
 
     @cached_property
     def api(self) -> SyncPrefectClient:
@@ -104,7 +112,7 @@ class Server:
             except ObjectNotFound:
                 raise BadInput(
                     351,
-                    f"The Prefect server {self._place} has no deployment {deployment!r}.",
+                    f"The Prefect server {self.place} has no deployment {deployment!r}.",
                     "branchline up registers them all, as does: prefect deploy --all --prefect-file deployments/prefect.yaml",
                 ) from None
             run = api.create_flow_run_from_deployment(
@@ -126,6 +134,12 @@ class Server:
             return RunState("PENDING", "Pending", "")
         return RunState(state.type.value, state.name or "", state.message or "")
 
+    def workers(self, pool: str) -> Sequence[str]:
+        """The names of those that it hears from, sorted. Raises as `asked` does."""
+        online = WorkerFilter(status=WorkerFilterStatus(any_=[WorkerStatus.ONLINE]))
+        with self.asked() as api:
+            return sorted(each.name for each in api.read_workers_for_work_pool(pool, worker_filter=online))
+
     def cancel(self, run: str) -> None:
         """Asks for its end, as the button in the UI does; content when it has ended."""
         if self.state(run).ended:
@@ -133,18 +147,12 @@ class Server:
         with self.asked() as api:
             api.set_flow_run_state(UUID(run), Cancelling())
 
-    @property
-    def _place(self) -> str:
-        """Its URL without what may be secret in it."""
-        parts = urlsplit(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-
     def _in_words(self, error: httpx.HTTPStatusError) -> BranchlineError:
         code = error.response.status_code
         if code in (401, 403):
             return Refused(
                 352,
-                f"The Prefect server {self._place} wants its password.",
+                f"The Prefect server {self.place} wants its password.",
                 "set PREFECT_API_AUTH_STRING to what it has as PREFECT_SERVER_API_AUTH_STRING",
             )
         if error.response.is_server_error or code in (408, 429):
@@ -154,7 +162,7 @@ class Server:
     def _away(self, reason: str) -> Unavailable:
         return Unavailable(
             350,
-            f"The Prefect server {self._place} does not answer: {reason}.",
+            f"The Prefect server {self.place} does not answer: {reason}.",
             "branchline up, or see that PREFECT_API_URL is right and that it runs",
         )
 
@@ -163,7 +171,7 @@ class Server:
         if isinstance(error, PrefectHTTPStatusError | httpx.HTTPStatusError):
             reason = _detail(error.response)
         return BadInput(
-            351, f"The Prefect server {self._place} {what}: {reason}", "correct what it names, then repeat"
+            351, f"The Prefect server {self.place} {what}: {reason}", "correct what it names, then repeat"
         )
 
 
