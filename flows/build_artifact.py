@@ -10,7 +10,7 @@ from tasks.summarize import summarize
 from tasks.types import Project, Ref
 
 
-@flow(name="build", flow_run_name=named("build {ref} of {project}"), retries=0)
+@flow(name="build", flow_run_name=named("build {ref} of {project}"), retries=0, validate_parameters=False)
 @one_clear_error
 def build_artifact(project: Project, ref: Ref, dry_run: bool = False) -> Summary | Preview:
     """Make the artifact of a ref, or find the one that its build key has, without deploying it.

@@ -9,7 +9,9 @@ from tasks.summarize import summarize
 from tasks.types import EnvironmentPath
 
 
-@flow(name="deactivate", flow_run_name=named("deactivate {environment}"), retries=0)
+@flow(
+    name="deactivate", flow_run_name=named("deactivate {environment}"), retries=0, validate_parameters=False
+)
 @one_clear_error
 def deactivate_environment(environment: EnvironmentPath, wait: bool = False) -> Summary:
     """Free an environment's slot: nothing runs there any more, its data are kept as a backup.

@@ -8,20 +8,21 @@ from tasks.operate import deployed_environment, operation, skipped
 from tasks.preview import preview_deploy
 from tasks.runs import named, one_clear_error
 from tasks.summarize import summarize
-from tasks.types import EnvironmentPath, Ref
+from tasks.types import EnvironmentPath, Reason, Ref
 
 
 @flow(
     name="deploy",
     flow_run_name=named("deploy {ref} to {environment}", "deploy {environment}"),
     retries=0,
+    validate_parameters=False,
 )
 @one_clear_error
 def deploy_environment(
     environment: EnvironmentPath,
     ref: Ref | None = None,
     force: bool = False,
-    retry_bad: str | None = None,
+    retry_bad: Reason | None = None,
     wait: bool = False,
     dry_run: bool = False,
 ) -> Summary | Preview:

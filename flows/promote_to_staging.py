@@ -4,23 +4,28 @@ from branchline.steps.preview import Preview
 from branchline.steps.summary import Summary
 from flows.promotion import promote
 from tasks.runs import named, one_clear_error
-from tasks.types import Project
+from tasks.types import EnvironmentName, PromotedFrom, Reason
 
 
-@flow(name="promote-to-staging", flow_run_name=named("promote {project} to Staging"), retries=0)
+@flow(
+    name="promote-to-staging",
+    flow_run_name=named("promote {project} to Staging"),
+    retries=0,
+    validate_parameters=False,
+)
 @one_clear_error
 def promote_to_staging(
-    project: Project,
-    source: str | None = None,
+    project: PromotedFrom,
+    source: EnvironmentName | None = None,
     force: bool = False,
-    retry_bad: str | None = None,
+    retry_bad: Reason | None = None,
     wait: bool = False,
     dry_run: bool = False,
 ) -> Summary | Preview:
     """Put the artifact that runs on Integration on Staging, then move Staging's branch to its commit.
 
     Args:
-        project: The project
+        project: The project; or project/environment, where the plan leaves the choice
         source: The Integration environment to take it from, where the plan leaves the choice
         force: Promote even what runs there already
         retry_bad: Why an artifact that failed on Staging may be tried again

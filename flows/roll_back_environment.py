@@ -8,18 +8,19 @@ from tasks.preview import preview_rollback
 from tasks.rollback import preflight_rollback
 from tasks.runs import named, one_clear_error
 from tasks.summarize import summarize
-from tasks.types import EnvironmentPath
+from tasks.types import DeploymentId, EnvironmentPath
 
 
 @flow(
     name="rollback",
     flow_run_name=named("roll back {environment} to {to}", "roll back {environment}"),
     retries=0,
+    validate_parameters=False,
 )
 @one_clear_error
 def roll_back_environment(
     environment: EnvironmentPath,
-    to: str | None = None,
+    to: DeploymentId | None = None,
     discard_writes: bool = False,
     wait: bool = False,
     dry_run: bool = False,

@@ -8,14 +8,19 @@ from tasks.preview import preview_sync
 from tasks.runs import named, one_clear_error
 from tasks.summarize import summarize
 from tasks.sync import migrate_new_data, preflight_sync, sanitize_data
-from tasks.types import EnvironmentPath, Ref
+from tasks.types import EnvironmentName, EnvironmentPath, Ref
 
 
-@flow(name="sync-data", flow_run_name=named("refresh {environment} with sanitized data"), retries=0)
+@flow(
+    name="sync-data",
+    flow_run_name=named("refresh {environment} with sanitized data"),
+    retries=0,
+    validate_parameters=False,
+)
 @one_clear_error
 def sync_data(
     environment: EnvironmentPath,
-    source: str | None = None,
+    source: EnvironmentName | None = None,
     policy_ref: Ref | None = None,
     wait: bool = False,
     dry_run: bool = False,

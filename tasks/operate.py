@@ -87,8 +87,9 @@ def deployed_environment(path: str) -> str:
 
 
 def promotion(project: str, target: TargetTier, source: str | None) -> tuple[str, str]:
-    """Source and target of a promotion, as `project/environment`."""
-    pair = promotion_pair(open_platform(), project, target, source)
+    """Source and target of a promotion, as `project/environment`; `project` may name its source too."""
+    project, _, named = project.partition("/")
+    pair = promotion_pair(open_platform(), project, target, named or source)
     return pair[0].path, pair[1].path
 
 

@@ -14,19 +14,17 @@ from branchline.wiring import open_platform
 def summarize(op: str) -> Summary:
     """Of an operation that has ended."""
     summary = summary_of(open_platform(), op)
-    outcome = f"{summary.outcome}: {summary.reason}" if summary.reason else summary.outcome
-    _leave(summary.kind, summary.sentence, outcome, summaries.as_markdown(summary))
+    _leave(summary.kind, summary.sentence, summaries.in_words(summary), summaries.as_markdown(summary))
     return summary
 
 
 def shown(preview: Preview) -> Preview:
     """Of a dry run, which has no activity."""
-    outcome = "would be refused" if preview.against else preview.skipped or "would be done"
-    _leave("dry-run", preview.sentence, outcome, previews.as_markdown(preview))
+    _leave("dry-run", preview.sentence, previews.in_words(preview), previews.as_markdown(preview))
     return preview
 
 
-def _leave(kind: str, sentence: str, outcome: str, markdown: str) -> None:
+def _leave(kind: str, sentence: str, in_words: str, markdown: str) -> None:
     if FlowRunContext.get():
-        get_run_logger().info("%s: %s", sentence, outcome)
-        create_markdown_artifact(markdown, key=f"{kind}-summary", description=sentence)
+        get_run_logger().info("%s", in_words)
+        create_markdown_artifact(markdown, key=f"{kind}-summary", description=summaries.in_text(sentence))

@@ -12,28 +12,22 @@ import os
 import sys
 from typing import Any
 
-from prefect.exceptions import ParameterTypeError
 from prefect.flows import Flow
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from branchline.errors import BadInput
 from branchline.wiring import CHECKOUT
 
 
 def run_flow(file: str, parameters: dict[str, Any]) -> Any:
-    """The result of the flow in flows/<file>.py. Raises what its steps raise, and BadInput for its parameters."""
+    """The result of the flow in flows/<file>.py. Raises what its steps raise; on a server, BadInput for its parameters too."""
     flow = _load(file)
     if not os.environ.get("PREFECT_API_URL"):
         return flow.fn(**parameters)
     _keep_prefect_off_the_terminal()
-    try:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            return flow(**parameters)
-    except ParameterTypeError as error:
-        reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        raise BadInput(343, f"The flow {flow.name} does not take that: {reason}.", "see --help") from None
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        return flow(**parameters)
 
 
 def _keep_prefect_off_the_terminal() -> None:

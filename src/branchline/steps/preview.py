@@ -20,7 +20,7 @@ from branchline.steps.preflight import (
 )
 from branchline.steps.promote import environment_at, reasons_against_promotion
 from branchline.steps.rollback import earlier_deployment
-from branchline.steps.summary import in_a_cell
+from branchline.steps.summary import in_text
 from branchline.steps.sync import databases, mounts, policy_of, policy_problems
 
 MOST_LISTED = 20
@@ -139,14 +139,20 @@ def explain_build(platform: Platform, project_name: str, ref: str) -> Preview:
     )
 
 
+def in_words(preview: Preview) -> str:
+    """In one line."""
+    outcome = "would be refused" if preview.against else preview.skipped or "would be done"
+    return f"{preview.sentence}: {outcome}"
+
+
 def as_markdown(preview: Preview) -> str:
     """For the Prefect UI."""
-    lines = [f"# {preview.sentence}", "", "| | |", "|---|---|"]
-    lines += [f"| {in_a_cell(label)} | {in_a_cell(value)} |" for label, value in preview.facts]
+    lines = [f"# {in_text(preview.sentence)}", "", "| | |", "|---|---|"]
+    lines += [f"| {in_text(label)} | {in_text(value)} |" for label, value in preview.facts]
     if preview.skipped:
-        lines += ["", f"**Would be skipped:** {preview.skipped}"]
+        lines += ["", f"**Would be skipped:** {in_text(preview.skipped)}"]
     if preview.against:
-        lines += ["", "**Would be refused:**", "", *(f"- {reason}" for reason in preview.against)]
+        lines += ["", "**Would be refused:**", "", *(f"- {in_text(reason)}" for reason in preview.against)]
     return "\n".join(lines) + "\n"
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from branchline.domain.environment import short_digest
 from branchline.platform import Platform
+
+LOG_LINES = 40
+"""Of the end of a log that a summary shows."""
+LOG_BYTES = 20_000
+
+_MARKUP = re.compile(r"[\\`*_\[\]<>&|~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +50,8 @@ def summary_of(platform: Platform, activity_id: str) -> Summary:
         sentence=activity.sentence,
         outcome=activity.outcome,
         reason=activity.reason,
-        before=_in_words(platform, before),
-        after=_in_words(platform, deployment.id if deployment else None),
+        before=_deployment_in_words(platform, before),
+        after=_deployment_in_words(platform, deployment.id if deployment else None),
         seconds=round((ended - activity.created_at).total_seconds(), 2),
         steps=[
             {
@@ -60,34 +68,43 @@ def summary_of(platform: Platform, activity_id: str) -> Summary:
     )
 
 
+def in_words(summary: Summary) -> str:
+    """In one line."""
+    outcome = f"{summary.outcome}: {summary.reason}" if summary.reason else summary.outcome
+    return f"{summary.sentence}: {outcome}"
+
+
 def as_markdown(summary: Summary) -> str:
-    """For the Prefect UI."""
-    lines = [f"# {summary.sentence}: {summary.outcome}", ""]
+    """For the Prefect UI: what changed, from what to what, its steps, the end of its log."""
+    lines = [f"# {in_text(summary.sentence)}: {summary.outcome}", ""]
     if summary.reason:
-        lines += [summary.reason, ""]
+        lines += [in_text(summary.reason), ""]
     lines += [
         "| | |",
         "|---|---|",
-        f"| before | {summary.before or '-'} |",
-        f"| after | {summary.after or '-'} |",
+        f"| environment | {in_text(summary.environment.rstrip('/'))} |",
+        f"| before | {in_text(summary.before or '-')} |",
+        f"| after | {in_text(summary.after or '-')} |",
         f"| took | {summary.seconds} s |",
-        f"| activity | `{summary.activity}` (branchline activity show {summary.activity}) |",
+        f"| activity | `{summary.activity}`: branchline activity show {summary.activity} |",
         "",
         "| step | | seconds | |",
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {step['name']} | {step['state']} | {step['seconds']} | {in_a_cell(step['detail'])} |"
+        f"| {step['name']} | {step['state']} | {step['seconds']} | {in_text(step['detail'])} |"
         for step in summary.steps
     ]
-    lines += ["", *(f"- warning: {warning}" for warning in summary.warnings)]
+    lines += ["", *(f"- warning: {in_text(warning)}" for warning in summary.warnings)]
     lines += _sync_as_markdown(summary.sync) if summary.sync else []
+    lines += _log_as_markdown(summary)
     return "\n".join(lines) + "\n"
 
 
-def in_a_cell(text: str | None) -> str:
-    """Of a Markdown table."""
-    return (text or "").strip().replace("|", "\\|").replace("\n", "<br>")
+def in_text(text: str | None) -> str:
+    """As it is, in Markdown: no markup, no HTML, no picture, no end of a table's cell."""
+    escaped = _MARKUP.sub(r"\\\g<0>", (text or "").strip())
+    return "<br>".join(escaped.splitlines())
 
 
 def columns_of(sync: Mapping[str, Any]) -> Sequence[tuple[str, ...]]:
@@ -138,15 +155,41 @@ def _sync_as_markdown(sync: Mapping[str, Any]) -> list[str]:
         "",
         "| | |",
         "|---|---|",
-        *(f"| {label} | {value} |" for label, value in facts_of(sync)),
+        *(f"| {in_text(label)} | {in_text(value)} |" for label, value in facts_of(sync)),
         "",
         "| table | rows | column | mask | reason |",
         "|---|---|---|---|---|",
-        *(f"| {' | '.join(map(in_a_cell, line))} |" for line in columns_of(sync)),
+        *(f"| {' | '.join(map(in_text, line))} |" for line in columns_of(sync)),
     ]
 
 
-def _in_words(platform: Platform, deployment_id: str | None) -> str | None:
+def _log_as_markdown(summary: Summary) -> list[str]:
+    lines = end_of_log(Path(summary.log))
+    if not lines:
+        return []
+    longest = max((len(each) for each in re.findall("`+", "\n".join(lines))), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [
+        "",
+        f"## The end of its log (all: branchline activity log {summary.activity})",
+        "",
+        fence,
+        *lines,
+        fence,
+    ]
+
+
+def end_of_log(log: Path) -> Sequence[str]:
+    """The last lines of what hooks and checks printed, redacted as it was stored; nothing when they printed nothing."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LOG_BYTES))
+            return file.read().decode(errors="replace").splitlines()[-LOG_LINES:]
+    except FileNotFoundError:
+        return ()
+
+
+def _deployment_in_words(platform: Platform, deployment_id: str | None) -> str | None:
     if deployment_id is None:
         return None
     deployment = platform.store.deployments.get(deployment_id)
