@@ -11,7 +11,7 @@ from branchline.wiring import open_platform
 
 @contextmanager
 def recorded() -> Iterator[None]:
-    """This process runs this flow run, until the end of the context."""
+    """Until the end of the context, this flow run has its process."""
     platform, run = open_platform(), str(flow_run.id)
     this = platform.operations.processes.this()
     platform.store.running.began(run, this, platform.clock())
