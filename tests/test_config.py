@@ -392,6 +392,8 @@ def test_every_problem_of_the_settings_is_told_at_once(tmp_path):
         "sanitize_key: [hunter2]",
         "password: hunter2",
         "sanitize_key: {value: hunter2}",
+        "commit_status: {store: {kind: github, repository: a/b, token: hunter2}}",
+        "commit_status: {store: {kind: github, repository: a/b, token: {env: A}, url: 'https://x:hunter2@b'}}",
     ],
 )
 def test_a_secret_in_the_settings_is_refused_and_not_repeated(tmp_path, text):
@@ -407,7 +409,16 @@ def test_a_state_url_with_a_password_is_taken_from_the_environment():
     assert read_settings(None, {"BRANCHLINE_STATE_URL": url}).state_url == url
 
 
-@pytest.mark.parametrize("text", ["heartbeat: 31s", "sanitize_key: {}", "sanitize_key: {env: A, file: /b}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "heartbeat: 31s",
+        "sanitize_key: {}",
+        "sanitize_key: {env: A, file: /b}",
+        "commit_status: {store: {kind: gitlab, repository: a/b, token: {}}}",
+        "notifications: {failure: [ops]}",
+    ],
+)
 def test_settings_that_contradict_each_other_are_refused(tmp_path, text):
     file = tmp_path / "branchline.yaml"
     file.write_text(text)

@@ -113,12 +113,14 @@ def test_a_channel_that_fails_is_tried_alone_and_later(desk):
     assert desk.unsent == ()
 
 
-def test_a_server_that_does_not_answer_holds_up_no_commit_status(desk):
+def test_a_server_that_does_not_answer_holds_up_no_commit_status_and_is_waited_for(desk):
     desk.api.answers = [(500, "{}")]
     desk.deploy()
-    desk.pass_()
+    for _ in range(2 * MOST_ATTEMPTS):
+        desk.pass_()
+        desk.now += timedelta(minutes=1)
     assert desk.statuses.told == [(COMMIT, "success", None)]
-    assert all("event: " in (each.note or "event: ") for each in desk.unsent)
+    assert [(each.attempts, each.note) for each in desk.unsent] == [(0, None), (0, None)]
     desk.api.answers = [(204, "")]
     desk.now += timedelta(minutes=1)
     desk.pass_()

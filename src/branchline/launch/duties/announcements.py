@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,11 +18,12 @@ from uuid import NAMESPACE_URL, uuid5
 import prefect.blocks.notifications  # noqa: F401 - Prefect's own blocks can be loaded once they are imported
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
 from branchline.domain.announcement import Announcement, message, next_try, occasion, status_of
-from branchline.errors import BranchlineError, Failed
+from branchline.errors import BranchlineError, Failed, Unavailable
 from branchline.launch.server import Server
 from branchline.platform import Platform
 
@@ -35,6 +37,10 @@ WAIT = timedelta(seconds=5)
 
 Channel = tuple[str, Callable[[], None]]
 _log = logging.getLogger(__name__)
+
+
+class ServerAway(Unavailable):
+    """The Prefect server does not answer. Nobody is to blame for that, so it is no try."""
 
 
 def run(platform: Platform, server: Server) -> None:
@@ -60,6 +66,9 @@ def _tell(platform: Platform, server: Server, announcement: Announcement, silent
             continue
         try:
             tell()
+        except ServerAway:
+            silent.add(channel)
+            waiting = True
         except Exception as error:  # noqa: BLE001 - whatever it was, the other channels are told
             silent.add(channel)
             failures.append(f"{channel}: {_reason(error)}")
@@ -119,23 +128,38 @@ def _emit(server: Server, announcement: Announcement) -> None:
         else [],
         payload=dict(news.payload),
     )
-    with server.asked(retries=0) as api:
+    with _asked(server) as api:
         api.request("POST", "/events", json=[event.model_dump(mode="json")])
 
 
 def _notify(server: Server, slug: str, announcement: Announcement) -> None:
     """Raises Failed for what is no notification block, and what Prefect and Apprise raise."""
-    with temporary_settings({PREFECT_API_URL: server.url}):
-        block = Block.load(slug)
+    with _asked(server), temporary_settings({PREFECT_API_URL: server.url}):
+        try:
+            block = Block.load(slug)
+        except ValueError:
+            block = None
     if not isinstance(block, NotificationBlock):
         raise Failed(
-            291, f"The block {slug} is no notification block.", "correct notifications in branchline.yaml"
+            291,
+            f"The Prefect server has no notification block {slug}.",
+            "make it, or correct notifications in branchline.yaml",
         )
     said = message(announcement.news)
     page = _page(server, announcement.news.payload.get("flow_run"))
     notify: Any = block.notify  # its type says that it could be a coroutine
     with block.raise_on_failure():
         notify(f"{said.body}\n{page}" if page else said.body, said.subject)
+
+
+@contextmanager
+def _asked(server: Server) -> Iterator[SyncPrefectClient]:
+    """Raises ServerAway: all that goes through it waits until it is back."""
+    try:
+        with server.asked(retries=0) as api:
+            yield api
+    except Unavailable as error:
+        raise ServerAway(error.number, error.message, error.hint) from None
 
 
 def _is_past(platform: Platform, announcement: Announcement) -> bool:
