@@ -220,8 +220,8 @@ def _field_at(cls: type, key: str) -> tuple[Field[Any], Any]:
             continue
         if field is not None:
             cls = _dataclass_in(hint)
-        field = next(each for each in fields(cls) if each.name == part)
-        hint = get_type_hints(cls, include_extras=True)[part]
+        field = next(each for each in fields(cls) if each.name.removesuffix("_") == part)
+        hint = get_type_hints(cls, include_extras=True)[field.name]
     assert field is not None
     return field, hint
 

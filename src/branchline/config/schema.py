@@ -22,6 +22,8 @@ from branchline.config.yaml_source import Path, described
 
 T = TypeVar("T")
 Broken = tuple[Path, str]
+_OF_PYDANTIC = ("[key]", "[url]", "[reference]")
+"""Parts of a place that are not written in the file: a mapping's key itself, and which kind of a union it is."""
 MAX_BROKEN = 100
 """More than this many things wrong in one value are counted, not listed."""
 
@@ -57,8 +59,8 @@ def unknown_key(key: str, allowed: tuple[str, ...]) -> str:
 
 
 def key_names(cls: type) -> tuple[str, ...]:
-    """The keys of a dataclass, in the order in which they are declared."""
-    return tuple(field.name for field in fields(cls))
+    """The keys of a dataclass, in the order in which they are declared: `from_` is the key `from`."""
+    return tuple(field.name.removesuffix("_") for field in fields(cls))
 
 
 def documented_keys(cls: type) -> dict[str, str]:
@@ -70,12 +72,12 @@ def _documented(cls: type, prefix: str) -> list[tuple[str, str]]:
     said = _descriptions(cls)
     found: list[tuple[str, str]] = []
     for name, hint in get_type_hints(cls).items():
-        if name not in key_names(cls):
+        if (key := name.removesuffix("_")) not in key_names(cls):
             continue
-        found.append((f"{prefix}{name}", said[name]))
+        found.append((f"{prefix}{key}", said[name]))
         inner, suffix = _inside(hint)
         if isinstance(inner, type) and is_dataclass(inner):
-            found += _documented(inner, f"{prefix}{name}{suffix}.")
+            found += _documented(inner, f"{prefix}{key}{suffix}.")
     return found
 
 
@@ -94,11 +96,12 @@ def _inside(hint: Any) -> tuple[Any, str]:
 
 
 def _bare(hint: Any) -> Any:
-    """A type without its annotations and without None."""
+    """A type without its annotations and without None; of several, the one that has keys."""
     if get_origin(hint) is Annotated:
         return _bare(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
-        some = [each for each in get_args(hint) if each is not NoneType]
+        some = [each for each in map(_bare, get_args(hint)) if each is not NoneType]
+        some = [each for each in some if is_dataclass(each)] or some
         return _bare(some[0]) if len(some) == 1 else hint
     return hint
 
@@ -137,7 +140,7 @@ def _descriptions(cls: type) -> dict[str, str]:
 
 
 def _broken(cls: type, error: ErrorDetails, hidden: frozenset[str]) -> Broken:
-    path: Path = tuple(part for part in error["loc"] if part != "[key]")
+    path: Path = tuple(part for part in error["loc"] if part not in _OF_PYDANTIC)
     return path, _said(cls, path, error, hidden)
 
 
