@@ -32,8 +32,12 @@ class Layout:
     def repository(self, project: str) -> Path:
         return self.home / "repositories" / f"{project}.git"
 
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
     def log(self, activity_id: str) -> Path:
-        return self.home / "logs" / f"{activity_id}.log"
+        return self.logs / f"{activity_id}.log"
 
     def scratch(self, activity_id: str) -> Path:
         """A directory of one activity's own, gone when it ends."""

@@ -127,6 +127,12 @@ class Settings:
     """How long a deploy or post_deploy hook may take."""
     log_limit: Annotated[Bytes, Positive] = 10 * 2**20
     """How much output of one activity is kept; the rest is counted, and the command goes on."""
+    log_retention: Annotated[Seconds, Positive] = 90 * 86400.0
+    """How long the output of an activity is kept; the activity itself is kept for good."""
+    artifact_retention: Annotated[Seconds, Field(ge=0)] = 30 * 86400.0
+    """How long an artifact is kept after its build and its last deployment, when nothing refers to it any more."""
+    drain: Annotated[Seconds, Field(ge=0)] = 600.0
+    """How long `branchline up`, told to stop, waits for runs to end before it cancels them."""
     disk_floor: Annotated[Bytes, Field(ge=0)] = 2**30
     """Operations that write are refused while less than this is free in home."""
     ui_actor: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = "prefect"

@@ -16,6 +16,7 @@ from branchline.state.leases import Leases
 from branchline.state.people import People
 from branchline.state.pushes import Pushes
 from branchline.state.releases import Releases
+from branchline.state.retention import Retention
 from branchline.state.running import Running
 from branchline.state.timetables import Timetables
 from branchline.state.variables import Variables
@@ -39,6 +40,7 @@ class Store:
     pushes: Pushes
     announcements: Announcements
     running: Running
+    retention: Retention
 
 
 def open_store(url: str, key_file: Path) -> Store:
@@ -63,4 +65,5 @@ def open_store(url: str, key_file: Path) -> Store:
         pushes=Pushes(database),
         announcements=Announcements(database),
         running=Running(database),
+        retention=Retention(database),
     )

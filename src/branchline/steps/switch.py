@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
-from branchline.domain.environment import Deployment, Environment, may_hold, short_digest
+from branchline.domain.environment import DataVersion, Deployment, Environment, may_hold, short_digest
 from branchline.domain.retention import releases_to_remove, versions_to_remove
 from branchline.errors import BranchlineError, Refused
 from branchline.operation import Operation
@@ -62,18 +63,30 @@ def finish(platform: Platform, operation: Operation) -> None:
 
 def prune(platform: Platform, operation: Operation, environment: Environment) -> None:
     """Removes the data versions and release directories that no kept deployment or backup refers to."""
-    store, now = platform.store, platform.clock()
+    versions, directories = not_needed(platform, environment)
+    for version in versions:
+        remove_version(platform, version)
+        platform.store.deployments.forget_version(operation.grip, version.id, platform.clock())
+    for directory in directories:
+        platform.remove_directory(directory)
+
+
+def not_needed(platform: Platform, environment: Environment) -> tuple[Sequence[DataVersion], Sequence[Path]]:
+    """The data versions and release directories that no kept deployment or backup refers to."""
+    store = platform.store
     keep = platform.plan(environment.project).kept_deployments
     deployments = store.deployments.of(environment)
     own = store.environments.by_id(environment.id)
-    backed_up = store.deployments.backed_up(environment, now)
-    for version in versions_to_remove(
-        store.deployments.versions(environment), deployments, own.deployment_id, backed_up, keep
-    ):
-        remove_version(platform, version)
-        store.deployments.forget_version(operation.grip, version.id, now)
-    for deployment in releases_to_remove(deployments, own.deployment_id, keep):
-        platform.remove_directory(platform.layout.release(environment, deployment.id))
+    versions = versions_to_remove(
+        store.deployments.versions(environment),
+        deployments,
+        own.deployment_id,
+        store.deployments.backed_up(environment, platform.clock()),
+        keep,
+    )
+    old = releases_to_remove(deployments, own.deployment_id, keep)
+    directories = [platform.layout.release(environment, deployment.id) for deployment in old]
+    return versions, [directory for directory in directories if directory.is_dir()]
 
 
 def _run_post_deploy(
