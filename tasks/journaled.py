@@ -5,18 +5,16 @@ tests of what operations do, need no server for that (docs/decisions/0003).
 """
 
 import functools
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 
-from branchline.operation import progress
 from branchline.platform import Work
 from branchline.wiring import open_platform
+from tasks.run_log import into_the_run_log
 
 Result = TypeVar("Result")
 
@@ -34,7 +32,7 @@ def journaled(name: str) -> Callable[[Callable[..., Result]], Callable[..., Resu
 
         @functools.wraps(function)
         def logged(op: str, *args: Any, **kwargs: Any) -> Result:
-            with _into_the_run_log():
+            with into_the_run_log(name):
                 return in_the_journal(op, *args, **kwargs)
 
         as_task = task(logged, name=name, task_run_name=name, cache_policy=NO_CACHE, retries=0)
@@ -47,32 +45,3 @@ def journaled(name: str) -> Callable[[Callable[..., Result]], Callable[..., Resu
         return call
 
     return decorate
-
-
-class _RunLog(logging.Handler):
-    """Lines of output and warnings as they come, and what each step did, to the log of the Prefect run."""
-
-    def __init__(self, logger: Any) -> None:
-        super().__init__()
-        self._logger = logger
-
-    def emit(self, record: logging.LogRecord) -> None:
-        event, detail = getattr(record, "event", ""), getattr(record, "detail", "")
-        if event in ("line", "warning"):
-            self._logger.log(record.levelno, "%s", record.getMessage())
-        elif event == "done" and detail:
-            self._logger.info("%s: %s", record.getMessage(), detail)
-
-
-@contextmanager
-def _into_the_run_log() -> Iterator[None]:
-    handler, level, propagate = _RunLog(get_run_logger()), progress.level, progress.propagate
-    progress.addHandler(handler)
-    progress.setLevel(logging.INFO)
-    progress.propagate = False
-    try:
-        yield
-    finally:
-        progress.removeHandler(handler)
-        progress.setLevel(level)
-        progress.propagate = propagate
