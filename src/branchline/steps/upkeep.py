@@ -16,6 +16,7 @@ from branchline.errors import Unavailable
 from branchline.operation import Request
 from branchline.platform import Platform
 from branchline.steps.agree import agree_everywhere
+from branchline.steps.summary import in_text
 from branchline.steps.switch import not_needed, prune
 
 ACTOR = "branchline"
@@ -32,6 +33,29 @@ class Swept:
     runs: Sequence[str] = ()
     activities: Sequence[str] = ()
     removed: Sequence[str] = ()
+
+
+def in_words(swept: Swept) -> str:
+    """In one line."""
+    counts = {
+        "runs closed": len(swept.runs),
+        "activities ended": len(swept.activities),
+        "removed": len(swept.removed),
+    }
+    return (
+        ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing was left behind"
+    )
+
+
+def as_markdown(swept: Swept) -> str:
+    """For people, in a Prefect run."""
+    parts = {"Prefect runs": swept.runs, "Activities": swept.activities, "Removed": swept.removed}
+    lists = [
+        "\n".join([f"**{title}**", "", *(f"* {in_text(each)}" for each in found)])
+        for title, found in parts.items()
+        if found
+    ]
+    return "\n\n".join(lists) or "Nothing was left behind."
 
 
 def end_left_behind(platform: Platform) -> Sequence[str]:
