@@ -1,5 +1,6 @@
 from prefect import flow
 
+from branchline.domain.gates import override_of
 from branchline.steps.preview import Preview
 from branchline.steps.summary import Summary
 from tasks.build import build_artifact
@@ -8,7 +9,7 @@ from tasks.operate import deployed_environment, operation, skipped
 from tasks.preview import preview_deploy
 from tasks.runs import named, one_clear_error
 from tasks.summarize import summarize
-from tasks.types import EnvironmentPath, Reason, Ref
+from tasks.types import EnvironmentPath, Gate, PlanHash, Reason, Ref
 
 
 @flow(
@@ -23,6 +24,9 @@ def deploy_environment(
     ref: Ref | None = None,
     force: bool = False,
     retry_bad: Reason | None = None,
+    override: list[Gate] = [],  # noqa: B006 - a form shows the default; nothing changes it
+    reason: Reason | None = None,
+    plan: PlanHash | None = None,
     wait: bool = False,
     dry_run: bool = False,
 ) -> Summary | Preview:
@@ -33,21 +37,28 @@ def deploy_environment(
         ref: Branch, tag or commit; without it, the tip of the environment's branch
         force: Deploy even what runs already
         retry_bad: Why an artifact that failed here may be tried again
+        override: Gates to go through although they are closed
+        reason: Why a closed gate is gone through; needed with override
+        plan: The hash that `branchline plan` printed; refused when anything it was computed from has moved
         wait: Wait while somebody else is at this environment, instead of stopping
         dry_run: Only say what would happen
     """
+    overriding = override_of(override, reason)
     target = deployed_environment(environment)
     if dry_run:
-        return preview_deploy(target, ref)
+        return preview_deploy(target, ref, force=force, retry_bad=retry_bad, override=overriding, plan=plan)
     with operation(
         "deploy",
         target,
         sentence=f"deploy {ref or 'its branch'} to {target}",
         ref=ref,
         force=force,
+        override=list(overriding.gates) or None,
+        reason=overriding.reason or None,
+        plan=plan,
         wait=wait,
     ) as op:
-        commit = preflight_deploy(op, ref, force=force, retry_bad=retry_bad)
+        commit = preflight_deploy(op, ref, force=force, retry_bad=retry_bad, override=overriding, plan=plan)
         if not skipped(op):
             artifact = build_artifact(op, commit)
             deployment = prepare_release(op, commit, artifact)

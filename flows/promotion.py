@@ -1,5 +1,6 @@
 """What the two promotions have in common: everything but their names."""
 
+from branchline.domain.gates import Override
 from branchline.steps.preview import Preview
 from branchline.steps.promote import TargetTier
 from branchline.steps.summary import Summary
@@ -17,13 +18,17 @@ def promote(
     *,
     force: bool,
     retry_bad: str | None,
+    overriding: Override,
+    plan: str | None,
     wait: bool,
     dry_run: bool,
 ) -> Summary | Preview:
     """The artifact that runs on the source is put on the target; then the target's branch follows."""
     from_environment, target = promotion(project, tier, source)
     if dry_run:
-        return preview_promotion(from_environment, target)
+        return preview_promotion(
+            from_environment, target, force=force, retry_bad=retry_bad, override=overriding, plan=plan
+        )
     with operation(
         "promote",
         target,
@@ -31,9 +36,14 @@ def promote(
         sentence=f"promote {from_environment} to {target}",
         source=from_environment,
         force=force,
+        override=list(overriding.gates) or None,
+        reason=overriding.reason or None,
+        plan=plan,
         wait=wait,
     ) as op:
-        promoted = preflight_promotion(op, from_environment, force=force, retry_bad=retry_bad)
+        promoted = preflight_promotion(
+            op, from_environment, force=force, retry_bad=retry_bad, override=overriding, plan=plan
+        )
         if not skipped(op):
             check_source(op, from_environment)
             deployment = prepare_release(op, promoted.commit, promoted.digest, advance_branch=True)

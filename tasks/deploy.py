@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from branchline.domain.gates import NOTHING, Override
 from branchline.operation import FINISH
 from branchline.platform import Work
 from branchline.steps import candidate, data, preflight, release
@@ -10,8 +11,18 @@ from tasks.journaled import journaled
 
 
 @journaled("preflight")
-def preflight_deploy(work: Work, ref: str | None, *, force: bool, retry_bad: str | None) -> str:
-    return preflight.preflight_deploy(work, ref, force=force, retry_bad=retry_bad)
+def preflight_deploy(
+    work: Work,
+    ref: str | None,
+    *,
+    force: bool,
+    retry_bad: str | None,
+    override: Override = NOTHING,
+    plan: str | None = None,
+) -> str:
+    return preflight.preflight_deploy(
+        work, ref, force=force, retry_bad=retry_bad, override=override, plan=plan
+    )
 
 
 @journaled("prepare the release")

@@ -44,7 +44,7 @@ def operation(
         wants=wants,
         sentence=_writable(sentence),
         parameters={key: _writable(value) for key, value in parameters.items() if value not in (None, False)},
-        actor=actor or _actor(),
+        actor=actor or acting(),
         flow_run_id=_flow_run_id(),
         request_key=os.environ.get("BRANCHLINE_REQUEST_KEY"),
         wait_seconds=WAIT_SECONDS if wait else 0.0,
@@ -71,7 +71,7 @@ def building(project: str, ref: str) -> Iterator[tuple[str, str]]:
         wants=[Want(f"builds:{project}", exclusive=False)],
         sentence=f"build {ref} of {project}",
         parameters={"ref": ref},
-        actor=_actor(),
+        actor=acting(),
         flow_run_id=_flow_run_id(),
     )
     with platform.operations.run(request) as live:
@@ -105,8 +105,8 @@ def _writable(value: Any) -> Any:
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
-def _actor() -> str:
-    """A run that a worker started, from the UI or by a schedule, acts as one configured role."""
+def acting() -> str:
+    """Who acts: a run that a worker started, from the UI or by a schedule, acts as one configured role."""
     if deployment.id:
         return open_platform().settings.ui_actor
     return os.environ.get("BRANCHLINE_ACTOR") or getpass.getuser()

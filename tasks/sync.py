@@ -1,5 +1,6 @@
 """Refreshing a lower environment with a higher one's data."""
 
+from branchline.domain.gates import NOTHING, Override
 from branchline.platform import Work
 from branchline.steps import data, sync
 from branchline.steps.promote import Promoted
@@ -7,8 +8,15 @@ from tasks.journaled import journaled
 
 
 @journaled("preflight")
-def preflight_sync(work: Work, source: str, policy_ref: str | None) -> Promoted:
-    running = sync.preflight_sync(work, source, policy_ref)
+def preflight_sync(
+    work: Work,
+    source: str,
+    policy_ref: str | None,
+    *,
+    override: Override = NOTHING,
+    plan: str | None = None,
+) -> Promoted:
+    running = sync.preflight_sync(work, source, policy_ref, override=override, plan=plan)
     return Promoted(running.commit, running.digest)
 
 

@@ -6,13 +6,14 @@ The text under each field is its description in the configuration reference; pla
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt, with_config
 
 from branchline.domain.app import FORBID_UNKNOWN
 from branchline.domain.environment import Tier
+from branchline.domain.freeze import FreezeWindow
 from branchline.domain.names import branch_problem, environment_id
 from branchline.domain.units import Seconds
 from branchline.errors import BadInput, Refused
@@ -21,7 +22,23 @@ TIERS: tuple[Tier, ...] = ("integration", "staging", "production")
 """From the lowest to the highest. Code moves up, sanitized data moves down."""
 
 ServiceName = Literal["cdn", "apm", "infrastructure_monitoring"]
+Aspect = Literal["config", "services", "schema"]
+"""In what a tier and the one it is promoted from can be compared."""
 Count = Annotated[StrictInt, Field(ge=1)]
+PersonName = Annotated[str, Field(min_length=1)]
+
+
+@with_config(FORBID_UNKNOWN)
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """Who must agree to a release."""
+
+    count: Annotated[StrictInt, Field(ge=0)] = 0
+    """How many people must have approved; above 0, new code comes here by a release only."""
+    separation: StrictBool = False
+    """Whether the approval of the release's own author does not count."""
+    signed: StrictBool = True
+    """Whether only approvals count that are signed with a key of that person; Prefect's forms know no users."""
 
 
 @with_config(FORBID_UNKNOWN)
@@ -49,6 +66,20 @@ class TierRules:
     """What its environments get beside the application: cdn, apm, infrastructure_monitoring."""
     nodes: Count = 1
     """On how many machines it runs."""
+    soak: Seconds = 0.0
+    """How long an artifact must have been in front, healthy, on the tier that it is promoted from."""
+    verified_on: Tier | None = None
+    """A tier on which the same artifact must have been in front without being marked bad."""
+    approvals: Approvals = field(default_factory=Approvals)
+    """Who must agree to what is released here."""
+    freezes: tuple[FreezeWindow, ...] = ()
+    """When nothing is changed here: neither code nor, by a sync, data."""
+    parity: tuple[Aspect, ...] = ()
+    """In what it must agree with the tier that is promoted from: config, services, schema."""
+    backup_within: Seconds | None = None
+    """The newest backup of each database must not be older when new code comes."""
+    may_override: tuple[PersonName, ...] | None = None
+    """Who may go through a closed gate; without it, everybody but runs from the Prefect UI."""
 
 
 @with_config(FORBID_UNKNOWN)
@@ -195,6 +226,7 @@ def plan_problems(plan: Plan) -> Iterator[tuple[tuple[str, ...], str]]:
             )
         if plan.active is not None and rules.active is not None and rules.active > plan.active:
             yield (*place, "active"), f"is more than the plan's {plan.active}"
+        yield from (((*place, *key), text) for key, text in _gate_problems(plan, tier, rules))
     yield from _shared_branches(plan)
 
 
@@ -206,6 +238,18 @@ def _path_problems(plan: Plan, tier: Tier, rules: TierRules) -> Iterator[str]:
         yield f"must be a tier below {tier}; is {source}"
     elif source not in plan.tiers:
         yield f"is {source}, a tier that this plan does not have"
+
+
+def _gate_problems(plan: Plan, tier: Tier, rules: TierRules) -> Iterator[tuple[tuple[str, ...], str]]:
+    if rules.promoted_from is None:
+        asked = {"soak": rules.soak, "parity": rules.parity, "approvals": rules.approvals.count}
+        for key in (key for key, value in asked.items() if value):
+            yield (key,), f"is set and nothing is promoted to {tier}"
+    seen_on = rules.verified_on
+    if seen_on is not None and TIERS.index(seen_on) >= TIERS.index(tier):
+        yield ("verified_on",), f"must be a tier below {tier}; is {seen_on}"
+    elif seen_on is not None and seen_on not in plan.tiers:
+        yield ("verified_on",), f"is {seen_on}, a tier that this plan does not have"
 
 
 def _shared_branches(plan: Plan) -> Iterator[tuple[tuple[str, ...], str]]:

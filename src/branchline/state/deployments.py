@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from branchline.domain.activity import Grip
 from branchline.domain.environment import DataVersion, Deployment, Environment, Status
+from branchline.domain.gates import Front, fronts
 from branchline.errors import BadInput, Failed
 from branchline.state import tables
 from branchline.state.database import StateDatabase
@@ -79,9 +80,17 @@ class Deployments:
             )
 
     def set_fingerprint(self, grip: Grip, version_id: str, fingerprint: str) -> None:
+        """Of its schema, as it is now and as this activity's deployment has left it."""
         with self._database.write() as session:
             require(session, grip)
             session.get_one(tables.DataVersion, version_id).fingerprint = fingerprint
+            own = select(tables.Deployment.id).where(tables.Deployment.activity_id == grip.activity_id)
+            session.execute(
+                update(tables.DeploymentData)
+                .where(tables.DeploymentData.deployment_id.in_(own))
+                .where(tables.DeploymentData.data_version_id == version_id)
+                .values(fingerprint=fingerprint)
+            )
 
     def forget_version(self, grip: Grip, version_id: str, now: datetime) -> None:
         """Its files are gone. What a deployment refers to keeps its row, as lineage."""
@@ -222,6 +231,49 @@ class Deployments:
                     )
                 )
             )
+
+    def fronts(self, environment: Environment) -> tuple[Front, ...]:
+        """Which artifact was in front from when to when, the oldest first."""
+        deployed = (
+            select(tables.Deployment.digest, tables.Deployment.deployed_at)
+            .where(tables.Deployment.environment_id == environment.id, tables.Deployment.state == "deployed")
+            .order_by(tables.Deployment.deployed_at, tables.Deployment.created_at)
+        )
+        emptied = (
+            select(tables.Activity.committed_at)
+            .where(tables.Activity.project == environment.project.name)
+            .where(tables.Activity.environment == environment.name)
+            .where(tables.Activity.kind == "deactivate", tables.Activity.committed_at.is_not(None))
+        )
+        with self._database.read() as session:
+            return fronts(
+                [(digest, at) for digest, at in session.execute(deployed) if at is not None],
+                [at for at in session.scalars(emptied) if at is not None],
+            )
+
+    def schemas_with(self, environment: Environment, digest: str) -> Mapping[str, str]:
+        """The schema's fingerprint by slot, as the newest deployment of this artifact left each of its databases."""
+        query = (
+            select(tables.DeploymentData.slot, tables.DeploymentData.fingerprint)
+            .join(tables.Deployment, tables.Deployment.id == tables.DeploymentData.deployment_id)
+            .where(tables.Deployment.environment_id == environment.id, tables.Deployment.digest == digest)
+            .where(tables.Deployment.state == "deployed", tables.DeploymentData.fingerprint.is_not(None))
+            .order_by(tables.Deployment.deployed_at)
+        )
+        with self._database.read() as session:
+            return {slot: fingerprint for slot, fingerprint in session.execute(query) if fingerprint}
+
+    def newest_backups(self, environment: Environment, now: datetime) -> Mapping[str, datetime]:
+        """By slot, when the newest backup was made that could be restored now."""
+        query = (
+            select(tables.DataVersion.slot, tables.Backup.created_at)
+            .join(tables.DataVersion, tables.DataVersion.id == tables.Backup.data_version_id)
+            .where(tables.Backup.environment_id == environment.id, tables.Backup.expires_at > now)
+            .where(tables.DataVersion.removed_at.is_(None))
+            .order_by(tables.Backup.created_at)
+        )
+        with self._database.read() as session:
+            return dict(session.execute(query).tuples().all())
 
     def record_sync(
         self, grip: Grip, source: Environment, target: Environment, report: Mapping[str, Any], now: datetime

@@ -138,11 +138,14 @@ class DataVersion(Table):
 
 
 class DeploymentData(Table):
+    """`fingerprint`: of the schema that this deployment's own hook left; the version's may move on in place."""
+
     __tablename__ = "deployment_data"
 
     deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id"), primary_key=True)
     slot: Mapped[str] = mapped_column(primary_key=True)
     data_version_id: Mapped[str] = mapped_column(ForeignKey("data_versions.id"))
+    fingerprint: Mapped[str | None]
 
 
 class Backup(Table):

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
-from branchline.domain.environment import Deployment, Environment, Project, Tier, short_digest
+from branchline.domain.environment import Deployment, Environment, Tier, short_digest
+from branchline.domain.gates import NOTHING, Override
 from branchline.domain.names import check_ref, environment_id
 from branchline.domain.plan import slot, tier_of
 from branchline.errors import BadInput, Refused
 from branchline.platform import Platform, Work
 from branchline.ports import Commit
 from branchline.steps.agree import agree
+from branchline.steps.assessment import Assessment, Reason, decide, place, settings_of
 from branchline.steps.build import key_of
+from branchline.steps.gates import facts_for, source_of_direct
 from branchline.steps.told import settings_fingerprint
 
 MIGRATED_BYTES_PER_SECOND = 50_000_000
 """A careful guess of how fast a database is cloned: SQLite's backup to a spinning disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reasons:
-    """All that speaks against an operation, at once."""
-
-    found: Sequence[str]
-
-    def refuse(self, number: int, what: str, hint: str) -> None:
-        """Raises Refused when there is any."""
-        if self.found:
-            listed = "".join(f"\n  - {reason}" for reason in self.found)
-            raise Refused(number, f"{what} is refused:{listed}", hint)
 
 
 def ensure_environment(platform: Platform, project_name: str, name: str) -> Environment:
@@ -54,31 +42,65 @@ def ensure_environment(platform: Platform, project_name: str, name: str) -> Envi
     return environments.add(project, environment_id(branch), branch, tier, "inactive", platform.clock())
 
 
-def preflight_deploy(work: Work, ref: str | None, *, force: bool, retry_bad: str | None) -> str:
+def preflight_deploy(
+    work: Work,
+    ref: str | None,
+    *,
+    force: bool,
+    retry_bad: str | None,
+    override: Override = NOTHING,
+    plan: str | None = None,
+) -> str:
     """The id of the commit to deploy; the operation is marked as skipped when it runs already.
 
-    Raises BadInput for what is wrong with the commit, Refused with all reasons at once.
+    Raises BadInput for what is wrong with the commit, Refused with all reasons and gates at once.
     """
     platform, environment = work.platform, work.environment
     commit = deployable_commit(platform, environment, ref)
     platform.store.activities.deploys(work.grip, commit.id, platform.clock())
     work.operation.making("processes", work.operation.id)
-    digest = built_digest(platform, environment.project, commit.id, work.operation.id)
-    if digest and retry_bad:
-        platform.store.artifacts.lift(work.grip, environment, digest, retry_bad, platform.clock())
-    reasons_against(platform, environment, commit.id, digest).refuse(
-        201, f"Deploying {commit.id[:12]} to {environment.path}", f"branchline plan deploy {environment.path}"
+    assessment = assess_deploy(platform, environment, commit.id, work.operation.id)
+    decide(
+        work,
+        assessment,
+        201,
+        f"Deploying {commit.id[:12]} to {environment.path}",
+        f"branchline plan deploy {environment.path}",
+        force=force,
+        retry_bad=retry_bad,
+        override=override,
+        plan=plan,
     )
-    why = already_runs(platform, environment, commit.id, digest)
-    if why and not force:
-        work.operation.skip(why)
-        platform.trees.at_hand(digest or "")
+    if work.operation.skipped:
+        platform.trees.at_hand(assessment.digest or "")
         agree(platform, environment)
     else:
         for warning in platform.app(environment.project, commit.id).warnings:
             work.operation.warn(warning)
     work.run.detail = f"{commit.id[:12]} {commit.subject}"
     return commit.id
+
+
+def assess_deploy(platform: Platform, environment: Environment, commit: str, tag: str = "") -> Assessment:
+    """What a deploy of this commit would be now. Processes that find out have this tag."""
+    key = key_of(platform, environment.project, commit, tag).digest
+    artifact = platform.store.artifacts.of_key(key)
+    digest = artifact.digest if artifact else None
+    again = environment.deployment_id is not None and platform.current(environment).digest == digest
+    source = source_of_direct(platform, environment)
+    return Assessment(
+        facts=facts_for(platform, "redeploy" if again else "deploy", environment, digest, source=source),
+        against=reasons_against(platform, environment, commit),
+        skip=already_runs(platform, environment, commit, digest),
+        commit=commit,
+        basis={
+            "kind": "deploy",
+            "target": place(platform, environment),
+            "tip": platform.repository(environment.project.name).branches().get(environment.branch),
+            "build": key,
+            "settings": settings_of(platform, environment, commit),
+        },
+    )
 
 
 def deployable_commit(platform: Platform, environment: Environment, ref: str | None) -> Commit:
@@ -121,29 +143,24 @@ def deployable_commit(platform: Platform, environment: Environment, ref: str | N
     return commit
 
 
-def reasons_against(platform: Platform, environment: Environment, commit: str, digest: str | None) -> Reasons:
-    """What speaks against putting this commit's artifact on this environment now."""
+def reasons_against(platform: Platform, environment: Environment, commit: str) -> list[Reason]:
+    """What speaks, beside gates, against putting this commit on this environment now."""
     app = platform.app(environment.project, commit)
     found = [*_no_slot(platform, environment), *_unconfined(platform, environment)]
-    bad = platform.store.artifacts.why_bad(environment, digest) if digest else None
-    if bad and digest:
-        found.append(
-            f"artifact {short_digest(digest)} failed here before: {bad} (try it again with --retry-bad REASON)"
-        )
     free = shutil.disk_usage(platform.layout.home).free
     if free < platform.settings.disk_floor:
-        found.append(
-            f"only {free // 1_000_000} MB are free; {platform.settings.disk_floor // 1_000_000} MB must stay free"
-        )
+        words = f"only {free // 1_000_000} MB are free; {platform.settings.disk_floor // 1_000_000} MB must stay free"
+        found.append(Reason(words, about="disk"))
     if app.migrations_kind == "exclusive":
         hold = expected_hold(platform, environment)
         limit = platform.plan(environment.project).hold_limit
         if hold > timedelta(seconds=limit):
-            found.append(
+            words = (
                 f"cloning its databases would hold requests for about {hold.total_seconds():.0f} s, "
                 f"over the plan's {limit:.0f} s (migrations: compatible needs no clone)"
             )
-    return Reasons(found)
+            found.append(Reason(words, about="hold"))
+    return found
 
 
 def expected_hold(platform: Platform, environment: Environment) -> timedelta:
@@ -170,13 +187,7 @@ def already_runs(platform: Platform, environment: Environment, commit: str, dige
     return f"{environment.path} runs artifact {short_digest(digest)} with these settings already"
 
 
-def built_digest(platform: Platform, project: Project, commit: str, tag: str = "") -> str | None:
-    """The artifact of the commit's build key, when it was built before. Processes that find out have this tag."""
-    artifact = platform.store.artifacts.of_key(key_of(platform, project, commit, tag).digest)
-    return artifact.digest if artifact else None
-
-
-def _no_slot(platform: Platform, environment: Environment) -> list[str]:
+def _no_slot(platform: Platform, environment: Environment) -> list[Reason]:
     if environment.status == "active":
         return []
     counts: dict[Tier, int] = {}
@@ -184,15 +195,16 @@ def _no_slot(platform: Platform, environment: Environment) -> list[str]:
         if other.status != "inactive":
             counts[other.tier] = counts.get(other.tier, 0) + 1
     reason = slot(platform.plan(environment.project), environment.tier, counts)
-    return [f"{reason} (free one: branchline deactivate {environment.project.name}/NAME)"] if reason else []
+    words = f"{reason} (free one: branchline deactivate {environment.project.name}/NAME)"
+    return [Reason(words)] if reason else []
 
 
-def _unconfined(platform: Platform, environment: Environment) -> list[str]:
+def _unconfined(platform: Platform, environment: Environment) -> list[Reason]:
     required = platform.plan(environment.project).rules(environment.tier).sandbox_required
     if not required or platform.sandbox.kind != "none" or platform.settings.production_without_sandbox:
         return []
     return [
-        (
+        Reason(
             f"there is no sandbox on this host, and {environment.tier} does not run without one "
             "(install bubblewrap, or set production_without_sandbox: true in config/branchline.yaml)"
         )

@@ -7,36 +7,53 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from branchline.domain.environment import Deployment, Environment, short_digest
+from branchline.domain.gates import NOTHING, Override, Verdict
+from branchline.domain.release import Release
 from branchline.errors import BadInput, Refused
 from branchline.platform import Platform
+from branchline.steps.assessment import Assessment, check_plan
 from branchline.steps.build import key_of
-from branchline.steps.preflight import (
-    already_runs,
-    built_digest,
-    deployable_commit,
-    expected_hold,
-    healthy_source,
-    reasons_against,
-)
-from branchline.steps.promote import environment_at, reasons_against_promotion
-from branchline.steps.rollback import earlier_deployment
+from branchline.steps.gates import answered
+from branchline.steps.preflight import assess_deploy, deployable_commit, expected_hold
+from branchline.steps.promote import assess_promotion, environment_at
+from branchline.steps.rollback import assess_rollback, earlier_deployment
 from branchline.steps.summary import in_text
-from branchline.steps.sync import databases, mounts, policy_of, policy_problems
+from branchline.steps.sync import assess_sync, databases, mounts, policy_of
 
 MOST_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`facts` are labels and values, in order; `against` is empty when the operation would run."""
+    """`facts` are labels and values, in order; `against` is empty when the operation would run.
+
+    `gates` are the verdicts, passed or not. `hash` changes when something moves that this was computed from; None where
+    it cannot be told what would be done.
+    """
 
     sentence: str
     facts: Sequence[tuple[str, str]]
     against: Sequence[str] = ()
     skipped: str | None = None
+    gates: Sequence[Verdict] = ()
+    hash: str | None = None
 
 
-def preview_deploy(platform: Platform, path: str, ref: str | None) -> Preview:
+@dataclass(frozen=True, slots=True)
+class Going:
+    """By whom and with what it would be asked for: as the operation itself would get it."""
+
+    actor: str = ""
+    force: bool = False
+    retry_bad: str | None = None
+    override: Override = NOTHING
+    plan: str | None = None
+
+
+PLAINLY = Going()
+
+
+def preview_deploy(platform: Platform, path: str, ref: str | None, going: Going = PLAINLY) -> Preview:
     environment = environment_at(platform, path)
     sentence = f"Deploy {ref or f'branch {environment.branch}'} to {environment.path}: new code, on that environment only"
     try:
@@ -44,37 +61,41 @@ def preview_deploy(platform: Platform, path: str, ref: str | None) -> Preview:
     except Refused as error:
         return Preview(sentence, (), (error.message,))
     platform.repository(environment.project.name).check_tree(commit.id)
-    digest = built_digest(platform, environment.project, commit.id)
-    return Preview(
-        sentence,
-        [
-            *_code(platform, environment, commit.id, digest),
-            *_migration(platform, environment, commit.id),
-        ],
-        reasons_against(platform, environment, commit.id, digest).found,
-        already_runs(platform, environment, commit.id, digest),
-    )
+    assessment = assess_deploy(platform, environment, commit.id)
+    facts = [
+        *_code(platform, environment, commit.id, assessment.digest),
+        *_migration(platform, environment, commit.id),
+    ]
+    return _preview(platform, sentence, facts, assessment, going)
 
 
-def preview_promotion(platform: Platform, source_path: str, target_path: str) -> Preview:
+def preview_promotion(
+    platform: Platform,
+    source_path: str,
+    target_path: str,
+    going: Going = PLAINLY,
+    release: Release | None = None,
+) -> Preview:
+    """Of what the source runs; or of what a release has pinned."""
     source, target = environment_at(platform, source_path), environment_at(platform, target_path)
     sentence = f"Promote {source.path} ({source.tier}) up to {target.path} ({target.tier}): code goes up, no data does"
-    deployment, against = healthy_source(platform, source)
-    if deployment is None:
-        return Preview(sentence, (), against)
-    return Preview(
-        sentence,
-        [
-            *_code(platform, target, deployment.commit, deployment.digest),
-            *_migration(platform, target, deployment.commit),
-            ("afterwards", f"branch {target.branch} is moved to {deployment.commit[:12]}"),
-        ],
-        [*against, *reasons_against_promotion(platform, target, deployment)],
-        already_runs(platform, target, deployment.commit, deployment.digest),
+    assessment = assess_promotion(platform, source, target, release)
+    commit = assessment.commit
+    facts = (
+        []
+        if commit is None
+        else [
+            *_code(platform, target, commit, assessment.digest),
+            *_migration(platform, target, commit),
+            ("afterwards", f"branch {target.branch} is moved to {commit[:12]}"),
+        ]
     )
+    return _preview(platform, sentence, facts, assessment, going)
 
 
-def preview_rollback(platform: Platform, path: str, to: str | None, *, discard_writes: bool) -> Preview:
+def preview_rollback(
+    platform: Platform, path: str, to: str | None, *, discard_writes: bool, going: Going = PLAINLY
+) -> Preview:
     environment = environment_at(platform, path)
     sentence = f"Roll back {environment.path}"
     try:
@@ -84,16 +105,17 @@ def preview_rollback(platform: Platform, path: str, to: str | None, *, discard_w
     except Refused as error:
         return Preview(sentence, (), (error.message,))
     back = sorted(slot for slot, version in data.items() if current.data.get(slot) != version)
-    return Preview(
-        sentence,
-        [
-            *_code(platform, environment, earlier.commit, earlier.digest),
-            ("data", f"goes back to what {earlier.id} had: {', '.join(back)}" if back else "stays as it is"),
-        ],
-    )
+    facts = [
+        *_code(platform, environment, earlier.commit, earlier.digest),
+        ("data", f"goes back to what {earlier.id} had: {', '.join(back)}" if back else "stays as it is"),
+    ]
+    assessment = assess_rollback(platform, environment, earlier, data)
+    return _preview(platform, sentence, facts, assessment, going)
 
 
-def preview_sync(platform: Platform, source_path: str, target_path: str, policy_ref: str | None) -> Preview:
+def preview_sync(
+    platform: Platform, source_path: str, target_path: str, policy_ref: str | None, going: Going = PLAINLY
+) -> Preview:
     source, target = environment_at(platform, source_path), environment_at(platform, target_path)
     sentence = f"Sync {source.path} ({source.tier}) down to {target.path} ({target.tier}): data go down, sanitized; no code does"
     policy = policy_of(platform, source, policy_ref)
@@ -102,20 +124,44 @@ def preview_sync(platform: Platform, source_path: str, target_path: str, policy_
     kept = masks.pop("keep", 0)
     truncated = sorted(name for name, table in policy.tables.items() if table.action == "truncate")
     size = sum(platform.database(source, name).size(version) for name, version in databases(running).items())
+    facts = [
+        ("databases", f"{', '.join(databases(running))}: {size / 1e6:.1f} MB of {source.path}"),
+        ("mounts", ", ".join(mounts(platform, source)) or "none"),
+        ("columns", f"{sum(masks.values())} masked, {kept} kept"),
+        ("masks", ", ".join(f"{name} {count}" for name, count in masks.most_common())),
+        ("left empty", ", ".join(truncated) or "none"),
+        ("disarmed by", f"{len(policy.disarm)} statements, {len(policy.assertions)} assertions"),
+        ("policy of", policy_ref or f"{source.path}'s commit {running.commit[:12]}"),
+        ("code", f"stays: {target.path} runs {platform.current(target).commit[:12]}"),
+        ("expected hold", "none: the data are made beside those in use"),
+    ]
+    assessment = assess_sync(platform, source, target, policy_ref)
+    return _preview(platform, sentence, facts, assessment, going)
+
+
+def _preview(
+    platform: Platform,
+    sentence: str,
+    facts: Sequence[tuple[str, str]],
+    assessment: Assessment,
+    going: Going,
+) -> Preview:
+    """Gates hold back only what would do something. Raises Refused where the actor may not override one, or where the
+    plan that was named is not true any more.
+    """
+    check_plan(assessment, going.plan, "branchline plan")
+    verdicts = answered(
+        platform, assessment.verdicts, assessment.facts, going.override, going.retry_bad, going.actor
+    )
+    skipped = None if going.force else assessment.skip
+    held = [] if skipped else [each for each in verdicts if each.holds]
     return Preview(
         sentence,
-        [
-            ("databases", f"{', '.join(databases(running))}: {size / 1e6:.1f} MB of {source.path}"),
-            ("mounts", ", ".join(mounts(platform, source)) or "none"),
-            ("columns", f"{sum(masks.values())} masked, {kept} kept"),
-            ("masks", ", ".join(f"{name} {count}" for name, count in masks.most_common())),
-            ("left empty", ", ".join(truncated) or "none"),
-            ("disarmed by", f"{len(policy.disarm)} statements, {len(policy.assertions)} assertions"),
-            ("policy of", policy_ref or f"{source.path}'s commit {running.commit[:12]}"),
-            ("code", f"stays: {target.path} runs {platform.current(target).commit[:12]}"),
-            ("expected hold", "none: the data are made beside those in use"),
-        ],
-        policy_problems(platform, source, policy),
+        facts,
+        [str(each) for each in [*assessment.against, *held]],
+        skipped,
+        verdicts,
+        assessment.hash,
     )
 
 
@@ -149,6 +195,14 @@ def as_markdown(preview: Preview) -> str:
     """For the Prefect UI."""
     lines = [f"# {in_text(preview.sentence)}", "", "| | |", "|---|---|"]
     lines += [f"| {in_text(label)} | {in_text(value)} |" for label, value in preview.facts]
+    if preview.gates:
+        lines += ["", "| gate | | |", "|---|---|---|"]
+        lines += [f"| {each.gate} | {each.state} | {in_text(each.reason)} |" for each in preview.gates]
+    if preview.hash:
+        lines += [
+            "",
+            f"Plan `{preview.hash}`: `--plan {preview.hash}` refuses to run when anything has moved.",
+        ]
     if preview.skipped:
         lines += ["", f"**Would be skipped:** {in_text(preview.skipped)}"]
     if preview.against:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from branchline.domain.environment import Deployment, Environment, short_digest
 from branchline.errors import Refused
 from branchline.platform import Platform, Work
+from branchline.steps.assessment import Assessment, decide, place, settings_of
+from branchline.steps.gates import facts_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +21,53 @@ class Return:
     data: Mapping[str, str]
 
 
-def preflight_rollback(work: Work, to: str | None, *, discard_writes: bool) -> Return:
+def preflight_rollback(
+    work: Work,
+    to: str | None,
+    *,
+    discard_writes: bool,
+    retry_bad: str | None = None,
+    plan: str | None = None,
+) -> Return:
     """The deployment before the current one, or the one whose id begins with `to`.
 
     Raises Refused when the old code would meet a schema it does not know and writes may not be discarded;
-    the message says since when they would be lost.
+    the message says since when they would be lost. Raises Refused when its artifact failed here before.
     """
-    current, earlier, data = earlier_deployment(
-        work.platform, work.environment, to, discard_writes=discard_writes
+    platform, environment = work.platform, work.environment
+    current, earlier, data = earlier_deployment(platform, environment, to, discard_writes=discard_writes)
+    platform.store.activities.deploys(work.grip, earlier.commit, platform.clock())
+    decide(
+        work,
+        assess_rollback(platform, environment, earlier, data),
+        226,
+        f"Rolling {environment.path} back to {earlier.id}",
+        f"branchline plan rollback {environment.path}",
+        retry_bad=retry_bad,
+        plan=plan,
     )
-    work.platform.store.activities.deploys(work.grip, earlier.commit, work.platform.clock())
     work.run.detail = f"{short_digest(current.digest)} -> {short_digest(earlier.digest)} ({earlier.id})"
     return Return(earlier.commit, earlier.digest, data)
+
+
+def assess_rollback(
+    platform: Platform, environment: Environment, earlier: Deployment, data: Mapping[str, str]
+) -> Assessment:
+    """What going back to this deployment, with these data, would be now."""
+    return Assessment(
+        facts=facts_for(platform, "rollback", environment, earlier.digest),
+        against=(),
+        skip=None,
+        commit=earlier.commit,
+        basis={
+            "kind": "rollback",
+            "target": place(platform, environment),
+            "to": earlier.id,
+            "data": dict(data),
+            "artifact": earlier.digest,
+            "settings": settings_of(platform, environment, earlier.commit),
+        },
+    )
 
 
 def earlier_deployment(
@@ -93,4 +130,5 @@ def _earlier(platform: Platform, environment: Environment, current: Deployment, 
             f"{environment.path} has run no other artifact that could be gone back to.",
             f"branchline status {environment.path}",
         )
-    return before[0]
+    bad = platform.store.artifacts.why_bad
+    return next((each for each in before if bad(environment, each.digest) is None), before[0])

@@ -16,6 +16,7 @@ from typing import Any
 
 from branchline.config import SANITIZE_FILE
 from branchline.domain.environment import DataVersion, Deployment, Environment
+from branchline.domain.gates import NOTHING, Override
 from branchline.domain.plan import TIERS
 from branchline.domain.policy import Policy
 from branchline.errors import BadInput, BranchlineError, Failed, Refused
@@ -26,8 +27,10 @@ from branchline.sanitize.files import check_files, sanitize_files
 from branchline.sanitize.pipeline import fingerprint, replicate
 from branchline.sanitize.policy_file import read_policy
 from branchline.sanitize.report import Progress
+from branchline.steps.assessment import Assessment, Reason, decide, place, settings_of
 from branchline.steps.data import make_version, slots
-from branchline.steps.preflight import Reasons, reasons_against
+from branchline.steps.gates import facts_for
+from branchline.steps.preflight import reasons_against
 from branchline.steps.promote import environment_at
 
 KEY_BYTES = 32
@@ -55,29 +58,65 @@ def sync_source(platform: Platform, target: Environment, source_name: str | None
     return source
 
 
-def preflight_sync(work: Work, source_path: str, policy_ref: str | None) -> Deployment:
+def preflight_sync(
+    work: Work,
+    source_path: str,
+    policy_ref: str | None,
+    *,
+    override: Override = NOTHING,
+    plan: str | None = None,
+) -> Deployment:
     """What the target runs, which a sync keeps. Raises Refused with every reason at once: among them each table,
     column and path without a decision, with the YAML to paste.
     """
     platform, target = work.platform, work.environment
     source = environment_at(platform, source_path)
-    running = platform.current(target)
-    found = [
-        *reasons_against(platform, target, running.commit, None).found,
-        *policy_problems(platform, source, policy_of(platform, source, policy_ref)),
-    ]
-    Reasons(found).refuse(
-        213, f"Syncing {source.path} down to {target.path}", f"branchline sanitize check {source.path}"
+    assessment = assess_sync(platform, source, target, policy_ref)
+    decide(
+        work,
+        assessment,
+        213,
+        f"Syncing {source.path} down to {target.path}",
+        f"branchline plan sync {target.path} --from {source.name}",
+        override=override,
+        plan=plan,
     )
     work.run.detail = f"{source.path} -> {target.path}, sanitized"
-    return running
+    return platform.current(target)
+
+
+def assess_sync(
+    platform: Platform, source: Environment, target: Environment, policy_ref: str | None
+) -> Assessment:
+    """What a sync would be now. Rows that change in the source are no move; its data versions and policy are."""
+    running = platform.current(target)
+    policy = policy_of(platform, source, policy_ref)
+    problems = policy_problems(platform, source, policy)
+    return Assessment(
+        facts=facts_for(platform, "sync", target, running.digest, source=source),
+        against=[*reasons_against(platform, target, running.commit), *map(Reason, problems)],
+        skip=None,
+        commit=running.commit,
+        basis={
+            "kind": "sync",
+            "source": place(platform, source),
+            "target": place(platform, target),
+            "policy": policy_commit(platform, source, policy_ref),
+            "settings": settings_of(platform, target, running.commit),
+        },
+    )
+
+
+def policy_commit(platform: Platform, source: Environment, policy_ref: str | None) -> str:
+    """The commit whose policy says what may leave the source."""
+    repository = platform.repository(source.project.name)
+    return repository.resolve(policy_ref or platform.current(source).commit).id
 
 
 def policy_of(platform: Platform, source: Environment, policy_ref: str | None) -> Policy:
     """The source's policy: as its running commit has it, or as another commit has it. Raises BadInput."""
-    repository = platform.repository(source.project.name)
-    commit = repository.resolve(policy_ref or platform.current(source).commit).id
-    text = repository.read(commit, SANITIZE_FILE)
+    commit = policy_commit(platform, source, policy_ref)
+    text = platform.repository(source.project.name).read(commit, SANITIZE_FILE)
     if text is None:
         raise BadInput(
             214,

@@ -175,6 +175,9 @@ def upgrade() -> None:
     with op.batch_alter_table("approvals", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_approvals_release_id"), ["release_id"], unique=False)
 
+    with op.batch_alter_table("deployment_data", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("fingerprint", sa.String(), nullable=True))
+
     with op.batch_alter_table("activities", schema=None) as batch_op:
         batch_op.add_column(sa.Column("request_key", sa.String(), nullable=True))
         batch_op.create_index(batch_op.f("ix_activities_request_key"), ["request_key"], unique=False)
