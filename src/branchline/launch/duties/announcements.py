@@ -20,11 +20,12 @@ from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.schemas.events import Event, RelatedResource, Resource
-from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from branchline.domain.announcement import Announcement, message, next_try, occasion, status_of
 from branchline.errors import BranchlineError, Failed, Unavailable
 from branchline.launch.server import Server
+from branchline.launch.watching import page_of
 from branchline.platform import Platform
 
 EVERY = 1.0
@@ -98,7 +99,7 @@ def _channels(platform: Platform, server: Server, announcement: Announcement) ->
     status = status_of(news)
     statuses = platform.commit_statuses(news.subject.partition("/")[0])
     if status and statuses and not _is_past(platform, announcement):
-        told = replace(status, target_url=_page(server, news.payload.get("flow_run")))
+        told = replace(status, target_url=_page(server, announcement))
         yield "commit status", partial(statuses.tell, told)
 
 
@@ -146,7 +147,7 @@ def _notify(server: Server, slug: str, announcement: Announcement) -> None:
             "make it, or correct notifications in branchline.yaml",
         )
     said = message(announcement.news)
-    page = _page(server, announcement.news.payload.get("flow_run"))
+    page = _page(server, announcement)
     notify: Any = block.notify  # its type says that it could be a coroutine
     with block.raise_on_failure():
         notify(f"{said.body}\n{page}" if page else said.body, said.subject)
@@ -169,9 +170,9 @@ def _is_past(platform: Platform, announcement: Announcement) -> bool:
     return any(each and mine and (each.commit, each.context) == (mine.commit, mine.context) for each in later)
 
 
-def _page(server: Server, flow_run: str | None) -> str | None:
-    """Of a flow run in the UI."""
-    return f"{PREFECT_UI_URL.value() or server.ui}/runs/flow-run/{flow_run}" if flow_run else None
+def _page(server: Server, announcement: Announcement) -> str | None:
+    run = announcement.news.payload.get("flow_run")
+    return page_of(server, run) if run else None
 
 
 def _reason(error: Exception) -> str:
