@@ -20,18 +20,17 @@ from branchline.domain.gates import NOTHING, Override
 from branchline.domain.plan import TIERS
 from branchline.domain.policy import Policy
 from branchline.errors import BadInput, BranchlineError, Failed, Refused
-from branchline.operation import progress
 from branchline.platform import Platform, Work
 from branchline.sanitize.checking import check, check_conditions
 from branchline.sanitize.files import check_files, sanitize_files
 from branchline.sanitize.pipeline import fingerprint, replicate
 from branchline.sanitize.policy_file import read_policy
-from branchline.sanitize.report import Progress
 from branchline.steps.assessment import Assessment, Reason, decide, place, settings_of
 from branchline.steps.data import make_version, slots
 from branchline.steps.gates import facts_for
 from branchline.steps.preflight import reasons_against
 from branchline.steps.promote import environment_at
+from branchline.steps.sync_progress import SyncProgress, tell
 
 KEY_BYTES = 32
 
@@ -174,6 +173,7 @@ def sanitize_data(work: Work, deployment_id: str, source_path: str, policy_ref: 
             report[f"{new.kind}s"][new.name] = _without_values(fill, version_id, new)
     platform.store.deployments.record_sync(work.grip, source, target, report, platform.clock())
     work.run.detail = in_words(report)
+    tell(work.run.detail, "sanitized", 100.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +192,16 @@ class _Sanitizing:
         origin = self.platform.database(self.source, new.name)
         copy = self.platform.database(self.target, new.name)
         with origin.snapshot(version_id) as snapshot, copy.loader(new.id) as loader:
-            done = replicate(snapshot, loader, self.policy, key=self.key, progress=_show)
+            copied = [name for name, rule in self.policy.tables.items() if rule.action == "copy"]
+            known = snapshot.schema().tables.keys() & set(copied)
+            told = SyncProgress(new.slot, {name: snapshot.count(name) for name in known})
+            done = replicate(snapshot, loader, self.policy, key=self.key, progress=told)
         return replace(done, key=fingerprint(self.key) if self.stable else "").to_dict()
 
     def mount(self, version_id: str, new: DataVersion) -> dict[str, Any]:
         """Fills an empty mount from the source's; gives its report."""
         origin = self.platform.store.deployments.version(version_id)
+        tell(f"{new.slot}: copy its files", f"files of {new.name}", 0.0)
         return sanitize_files(
             self.platform.layout.mount(self.source, origin),
             self.platform.layout.mount(self.target, new),
@@ -281,8 +285,3 @@ def in_words(report: Mapping[str, Any]) -> str:
         if column["mask"] != "keep"
     )
     return f"{rows:,} rows copied, {masked} columns masked, leaks 0"
-
-
-def _show(done: Progress) -> None:
-    of = f" {done.rows:,} of {done.of:,}" if done.of else ""
-    progress.info(f"{done.stage} {done.table}{of}", extra={"event": "progress", "step": ""})
