@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.workshop.plugin"]
+pytest_plugins = ["tests.workshop.plugin", "tests.workshop.postgres"]

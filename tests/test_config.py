@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from branchline.config import (
     BadFiles,
+    SecretReference,
     app_keys,
     load_yaml,
     plan_keys,
@@ -386,7 +387,10 @@ def test_every_problem_of_the_settings_is_told_at_once(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "state_url: postgresql+asyncpg://ada:hunter2@db/branchline",
+        "state_url: postgresql+psycopg://ada:hunter2@db/branchline",
+        "state_url: postgresql+psycopg://ada@db/branchline?password=hunter2",
+        "state_url: {url: postgresql+psycopg://ada:hunter2@db/branchline}",
+        "state_url: [hunter2]",
         "artifacts_url: s3://key:hunter2@bucket",
         "sanitize_key: hunter2",
         "sanitize_key: [hunter2]",
@@ -405,8 +409,27 @@ def test_a_secret_in_the_settings_is_refused_and_not_repeated(tmp_path, text):
 
 
 def test_a_state_url_with_a_password_is_taken_from_the_environment():
-    url = "postgresql+asyncpg://ada:hunter2@db/branchline"
+    url = "postgresql+psycopg://ada:hunter2@db/branchline"
     assert read_settings(None, {"BRANCHLINE_STATE_URL": url}).state_url == url
+
+
+def test_the_place_of_a_state_url_is_read_and_the_environment_wins_over_it(tmp_path):
+    file = tmp_path / "branchline.yaml"
+    file.write_text("state_url: {file: /etc/branchline/state-url}\n")
+    assert read_settings(file, {}).state_url == SecretReference(file=Path("/etc/branchline/state-url"))
+    assert read_settings(file, {"BRANCHLINE_STATE_URL": "sqlite:////x"}).state_url == "sqlite:////x"
+
+
+def test_a_broken_place_of_a_state_url_is_told_by_the_keys_of_the_file(tmp_path):
+    file = tmp_path / "branchline.yaml"
+    file.write_text("state_url: {file: relative, env: 'a b', fil: /x}\n")
+    with pytest.raises(BadFiles) as error:
+        read_settings(file, {})
+    assert sorted(str(problem).split(": ")[0] for problem in error.value.problems) == [
+        "branchline.yaml:1:state_url.env",
+        "branchline.yaml:1:state_url.fil",
+        "branchline.yaml:1:state_url.file",
+    ]
 
 
 @pytest.mark.parametrize(

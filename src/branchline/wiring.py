@@ -18,6 +18,7 @@ from branchline.adapters.release_trees import ReleaseTrees
 from branchline.adapters.sandbox import detect
 from branchline.config import Settings, read_plans, read_settings
 from branchline.domain.environment import Environment
+from branchline.config.state_place import state_url
 from branchline.layout import Layout
 from branchline.operation import Operations, Remover
 from branchline.platform import Platform
@@ -45,7 +46,7 @@ def open_platform() -> Platform:
 def _platform(settings: Settings, plans: Path) -> Platform:
     layout = Layout(settings.home)
     layout.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = open_store(settings.state_url or f"sqlite:///{layout.state}", layout.key)
+    store = open_store(state_url(settings, layout.state), layout.key)
     artifacts = FileArtifactStore(settings.artifacts_url or str(layout.artifacts))
     sandbox = detect(
         settings.sandbox,

@@ -47,16 +47,19 @@ def test_a_schema_of_a_newer_branchline_is_refused_and_left_alone(tmp_path):
         assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
 
 
-def test_an_engine_that_this_version_does_not_keep_state_in_is_named(tmp_path):
-    with pytest.raises(BadInput, match="postgresql"):
-        StateDatabase("postgresql+psycopg://localhost/x")
-
-
-def test_a_body_that_raises_leaves_nothing_written(tmp_path):
-    database = StateDatabase(f"sqlite:///{tmp_path}/state.db")
-    with pytest.raises(ZeroDivisionError), database.write() as session:
-        session.execute(Table.metadata.tables["fencing_token"].insert().values(id=1, last=7))
-        1 / 0  # noqa: B018
-    with database.read() as session:
-        assert session.execute(Table.metadata.tables["fencing_token"].select()).all() == []
-    database.close()
+@pytest.mark.parametrize(
+    ("url", "number", "said"),
+    [
+        ("mysql+pymysql://ada:hunter2@db/x", 300, "not in mysql"),
+        ("postgresql+asyncpg://ada:hunter2@db/x", 300, "not in postgresql"),
+        ("nonsense", 308, "not the URL of a database"),
+        ("hunter2", 308, "not the URL of a database"),
+        ("postgresql+psycopg://ada:hunter2@db:port/x", 308, "not the URL of a database"),
+        ("sqlite:///state.db?password=hunter2", 308, "says more than where its file lies"),
+    ],
+)
+def test_a_url_that_makes_no_sense_is_refused_without_its_password(url, number, said):
+    with pytest.raises(BadInput, match=said) as error:
+        StateDatabase(url)
+    assert error.value.number == number
+    assert "hunter2" not in str(error.value)

@@ -32,9 +32,11 @@ QUIET_GIT = {
 
 @dataclass(frozen=True)
 class Home:
-    """Everything lies below `path`, temporary files too. Processes and flows see it through `environ`."""
+    """Everything lies below `path`, temporary files too; the state elsewhere, with a URL. Processes and flows see it
+    through `environ`."""
 
     path: Path
+    state_url: str | None = None
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -44,6 +46,7 @@ class Home:
             "BRANCHLINE_CONFIG": str(self.path / "config"),
             "BRANCHLINE_ACTOR": "ann",
             "TMPDIR": str(self.path / "tmp"),
+            **({"BRANCHLINE_STATE_URL": self.state_url} if self.state_url else {}),
         }
 
     def make(self, settings: Mapping[str, Any] | None = None) -> "Home":

@@ -6,9 +6,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from branchline.domain.environment import DataVersion, Environment
 from branchline.platform import Platform
 from tests.workshop.home import Home
+
+OF_SQLITE = {
+    "damage": "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+    "broken reference": "SELECT * FROM pragma_foreign_key_check",
+}
 
 
 def litter(platform: Platform, home: Home) -> list[str]:
@@ -34,8 +41,8 @@ def schema_served(platform: Platform, path: str) -> int | None:
 
 
 def _query(platform: Platform, sql: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(platform.layout.state)) as state:
-        return state.execute(sql).fetchall()
+    with platform.store.database.read() as session:
+        return [tuple(row) for row in session.execute(text(sql))]
 
 
 def _rows(platform: Platform) -> Iterator[str]:
@@ -46,9 +53,8 @@ def _rows(platform: Platform) -> Iterator[str]:
         "candidate": "SELECT id FROM deployments WHERE state = 'candidate'",
         "resource": "SELECT activity_id, kind, name FROM resources WHERE state = 'made'",
         "hold": "SELECT name, hold_activity_id FROM environments WHERE hold_activity_id IS NOT NULL",
-        "damage": "SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
-        "broken reference": "SELECT * FROM pragma_foreign_key_check",
         "data that nobody has": "SELECT deployment_id FROM deployment_data WHERE deployment_id NOT IN (SELECT id FROM deployments)",
+        **(OF_SQLITE if platform.store.database.url.drivername == "sqlite" else {}),
     }.items():
         yield from (f"{what}: {row}" for row in _query(platform, sql))
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BeforeValidator, Field, StrictBool, with_config
+from pydantic import BeforeValidator, Discriminator, Field, StrictBool, Tag, with_config
 
 from branchline.config.operator_file import open_file
 from branchline.config.problems import bad_files
@@ -70,6 +70,13 @@ class SecretReference:
     """The name of an environment variable whose value it is."""
 
 
+UrlOrReference = Annotated[
+    Annotated[str, Tag("[url]")] | Annotated[SecretReference, Tag("[reference]")],
+    Discriminator(lambda value: "[url]" if isinstance(value, str) else "[reference]"),
+]
+"""A URL without a password, or where one with a password lies."""
+
+
 @with_config(FORBID_UNKNOWN)
 @dataclass(frozen=True, slots=True)
 class CommitStatusTarget:
@@ -107,8 +114,8 @@ class Settings:
 
     home: Directory = Path("~/.local/share/branchline")
     """The folder with state, repositories, artifacts, trees and environments (BRANCHLINE_HOME)."""
-    state_url: str | None = None
-    """SQLAlchemy URL of the state database; without it, an SQLite file in home (BRANCHLINE_STATE_URL)."""
+    state_url: UrlOrReference | None = None
+    """URL of the state database, or where it lies; without it, an SQLite file in home (BRANCHLINE_STATE_URL)."""
     artifacts_url: str | None = None
     """URL of the artifact store, as fsspec writes it; without it, a folder in home (BRANCHLINE_ARTIFACTS_URL)."""
     sandbox: Literal["auto", "bubblewrap", "none"] = "auto"
@@ -192,12 +199,17 @@ def _secrets(value: Mapping[str, Any]) -> Iterator[Broken]:
         ("artifacts_url", "BRANCHLINE_ARTIFACTS_URL"),
     ):
         if isinstance(value.get(key), str) and _has_password(value[key]):
-            yield (key,), f"holds a password, and no secret stands in this file: set {variable} instead"
+            place = " or write {file: /path/to/it}" if key == "state_url" else ""
+            yield (
+                (key,),
+                f"holds a password, and no secret stands in this file: set {variable} instead{place}",
+            )
 
 
 def _has_password(url: str) -> bool:
     try:
-        return bool(urlsplit(url).password)
+        parts = urlsplit(url)
+        return bool(parts.password or {"password", "sslpassword"} & parse_qs(parts.query).keys())
     except ValueError:
         return "@" in url
 
@@ -205,7 +217,9 @@ def _has_password(url: str) -> bool:
 def _contradictions(settings: Settings) -> Iterator[Broken]:
     if settings.heartbeat > settings.lease_duration / 2:
         yield ("heartbeat",), f"must be at most half of lease_duration, {settings.lease_duration / 2:g}s"
-    key = settings.sanitize_key
+    url, key = settings.state_url, settings.sanitize_key
+    if isinstance(url, SecretReference) and (url.file is None) == (url.env is None):
+        yield ("state_url",), "must have either file or env: the place where the URL lies"
     if key is not None and (key.file is None) == (key.env is None):
         yield ("sanitize_key",), "must have either file or env: the place where the key lies"
     for project, target in settings.commit_status.items():

@@ -156,11 +156,8 @@ class Activities:
     def get(self, activity_id: str) -> Activity:
         """With its steps. An unambiguous beginning of the id will do. Raises BadInput."""
         with self._database.read() as session:
-            rows = session.scalars(
-                select(tables.Activity)
-                .where(tables.Activity.id.startswith(activity_id, autoescape=True))
-                .limit(2)
-            ).all()
+            beginning = func.substr(tables.Activity.id, 1, len(activity_id))
+            rows = session.scalars(select(tables.Activity).where(beginning == activity_id).limit(2)).all()
             if len(rows) != 1:
                 reason = "There is no activity" if not rows else "More than one activity begins with"
                 raise BadInput(320, f"{reason} {activity_id!r}.", "branchline activity list")

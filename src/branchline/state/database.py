@@ -1,19 +1,20 @@
-"""The connection to the state database: its schema brought up to date, its writers one at a time, its failures in words."""
+"""The state database: its schema brought up to date, its writers one at a time, its failures in words."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from branchline.errors import BadInput, BranchlineError, Failed, Refused, Unavailable
+from branchline.errors import BadInput, BranchlineError, Refused
+from branchline.state.postgresql_engine import PostgresqlEngine
+from branchline.state.sqlite_engine import SqliteEngine
 
 SCHEMA = "0002"
 """The newest migration that this code knows; a test compares it with the folder."""
@@ -21,100 +22,90 @@ SCHEMA = "0002"
 BUSY_SECONDS = 20
 
 
+class StateEngine(Protocol):
+    """What differs from one kind of database to another."""
+
+    engine: Engine
+
+    def begin_read(self) -> Session:
+        """A session that sees one moment, whatever others write meanwhile."""
+        ...
+
+    def begin_write(self) -> Session:
+        """A session that is the only one that writes, from now to its commit."""
+        ...
+
+    def explain(self, error: DBAPIError) -> BranchlineError:
+        """The driver's error in words, with the database's name and never with a password."""
+        ...
+
+
+_ENGINES: Mapping[str, Callable[[URL, float], StateEngine]] = {
+    "sqlite": SqliteEngine,
+    "sqlite+pysqlite": SqliteEngine,
+    "postgresql": PostgresqlEngine,
+    "postgresql+psycopg": PostgresqlEngine,
+}
+
+
 class StateDatabase:
-    """SQLite in WAL mode; a writing transaction is BEGIN IMMEDIATE, so it never has to be done again."""
+    """One writing transaction at a time, so it never has to be done again; readers never wait for it.
+
+    Raises BadInput for a URL that makes no sense, Refused when a newer Branchline made the database.
+    """
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
-        if self.url.get_backend_name() != "sqlite":
-            raise BadInput(
-                300,
-                f"This version keeps its state in SQLite, not in {self.url.get_backend_name()}.",
-                "leave `state` unset, or name a file: sqlite:///path",
-            )
-        if self.url.database:
-            self._make_directory(Path(self.url.database).parent)
-        self._engine = _engine(url)
-        with self._in_words(), self._engine.connect() as connection:
-            connection.execute(text("BEGIN IMMEDIATE"))
-            _bring_up_to_date(connection)
-            connection.commit()
-
-    def _make_directory(self, directory: Path) -> None:
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._not_writable(error.strerror or str(error)) from None
+        self.url = _parsed(url)
+        self._engine = _ENGINES[self.url.drivername](self.url, BUSY_SECONDS)
+        with self.read() as session:
+            found = _revision(session.connection())
+        if found != SCHEMA:
+            with self.write() as session:
+                _bring_up_to_date(session.connection())
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One consistent view."""
-        with self._in_words(), Session(self._engine) as session:
-            session.execute(text("BEGIN"))
+        with self._in_words(), self._engine.begin_read() as session:
             yield session
             session.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction that has the database to itself; rolled back when the body raises."""
-        with self._in_words(), Session(self._engine) as session:
-            session.execute(text("BEGIN IMMEDIATE"))
+        with self._in_words(), self._engine.begin_write() as session:
             yield session
             session.commit()
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._engine.engine.dispose()
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
         try:
             yield
-        except BranchlineError:
+        except IntegrityError:
             raise
-        except OperationalError as error:
-            raise self._explain(error) from None
-        except DatabaseError as error:
-            if isinstance(error.orig, sqlite3.DatabaseError) and not isinstance(
-                error.orig, sqlite3.IntegrityError
-            ):
-                raise self._explain(error) from None
-            raise
+        except DBAPIError as error:
+            raise self._engine.explain(error) from None
 
-    def _not_writable(self, reason: str) -> Failed:
-        return Failed(
-            302,
-            f"The state database {self.url.database} cannot be written: {reason}.",
-            "run as the user that owns it, or set BRANCHLINE_HOME",
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise BadInput(
+            308,
+            "What BRANCHLINE_STATE_URL or state_url says is not the URL of a database.",
+            "name a file, sqlite:////path/to/it, or a server, postgresql+psycopg://user@host/database",
+        ) from None
+    if parsed.drivername not in _ENGINES:
+        raise BadInput(
+            300,
+            f"State is kept in SQLite or PostgreSQL, not in {parsed.drivername}.",
+            "leave `state_url` unset, or name a file, sqlite:////path, or a server, postgresql+psycopg://...",
         )
-
-    def _explain(self, error: DatabaseError) -> BranchlineError:
-        reason, where = str(error.orig), self.url.database
-        if "locked" in reason or "busy" in reason:
-            return Unavailable(
-                301, f"The state database {where} stayed locked for {BUSY_SECONDS} seconds.", "try again"
-            )
-        if "readonly" in reason or "unable to open" in reason:
-            return self._not_writable(reason)
-        if "malformed" in reason or "not a database" in reason:
-            return Failed(
-                303,
-                f"The state database {where} is damaged: {reason}.",
-                "restore it from a backup: docs/how-to/back-up-branchline.md",
-            )
-        return Failed(304, f"The state database {where} failed: {reason}.", "look at the disk it is on")
-
-
-def _engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    return engine
+    return parsed
 
 
 def _bring_up_to_date(connection: Connection) -> None:

@@ -50,8 +50,9 @@ class Environments:
             ) from None
 
     def projects(self) -> Sequence[Project]:
+        """By name, sorted here: each database has an order of texts of its own."""
         with self._database.read() as session:
-            rows = session.scalars(select(tables.Project).order_by(tables.Project.name))
+            rows = sorted(session.scalars(select(tables.Project)), key=lambda row: row.name)
             return [Project(row.id, row.name, row.plan) for row in rows]
 
     def project(self, name: str) -> Project:

@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -37,6 +39,20 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value else None
 
 
+class PlainText(TypeDecorator[str]):
+    """PostgreSQL takes no NUL in a text; SQLite would."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return value.replace("\0", "\ufffd") if value else value
+
+
+Bytes = BigInteger().with_variant(Integer, "sqlite")
+"""PostgreSQL's INTEGER ends at 2 GiB."""
+
+
 class Table(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
@@ -50,7 +66,7 @@ class Table(DeclarativeBase):
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
         list[Any]: JSON,
-        str: String,
+        str: PlainText,
         bytes: LargeBinary,
     }
 
@@ -66,7 +82,10 @@ class Project(Table):
 
 class Environment(Table):
     __tablename__ = "environments"
-    __table_args__ = (UniqueConstraint("project_id", "name"), UniqueConstraint("project_id", "branch"))
+    __table_args__ = (
+        UniqueConstraint("project_id", "name"),
+        UniqueConstraint("project_id", "branch", name="uq_environments_project_id_branch"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
@@ -84,8 +103,8 @@ class Artifact(Table):
 
     digest: Mapped[str] = mapped_column(primary_key=True)
     files: Mapped[int]
-    size: Mapped[int]
-    stored_size: Mapped[int]
+    size: Mapped[int] = mapped_column(Bytes)
+    stored_size: Mapped[int] = mapped_column(Bytes)
     created_at: Mapped[datetime]
 
 

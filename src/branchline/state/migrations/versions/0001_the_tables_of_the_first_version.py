@@ -8,6 +8,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+BYTES = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -37,8 +39,8 @@ def upgrade() -> None:
         "artifacts",
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("files", sa.Integer(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("stored_size", sa.Integer(), nullable=False),
+        sa.Column("size", BYTES, nullable=False),
+        sa.Column("stored_size", BYTES, nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_artifacts")),
     )
@@ -82,7 +84,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_environments_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_environments")),
-        sa.UniqueConstraint("project_id", "branch", name=op.f("uq_environments_project_id")),
+        sa.UniqueConstraint("project_id", "branch", name="uq_environments_project_id_branch"),
         sa.UniqueConstraint("project_id", "name", name=op.f("uq_environments_project_id")),
     )
     op.create_table(

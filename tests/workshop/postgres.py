@@ -1,0 +1,185 @@
+"""A PostgreSQL server for tests, and databases to throw away.
+
+BRANCHLINE_TEST_POSTGRES_URL names a server whose user may create databases. Without it a private one is started from
+the binaries of this machine, on a socket of its own, and ended with the session. No other server is ever asked.
+"""
+
+import ctypes
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import URL, make_url
+
+from tests.workshop.application import application
+from tests.workshop.home import Home
+from tests.workshop.thorough import ALL
+from tests.workshop.waiting import until
+
+VARIABLE = "BRANCHLINE_TEST_POSTGRES_URL"
+UNSAFE_BUT_QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=16MB")
+PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Server:
+    """`url` is of a user who may create databases."""
+
+    url: URL
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of an empty one, with its password; removed afterwards, whoever is connected to it."""
+        name = f"branchline_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name}")
+        try:
+            yield self.url_of(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def url_of(self, database: str, **changes: Any) -> str:
+        return self.url.set(database=database, **changes).render_as_string(hide_password=False)
+
+    def execute(self, statement: str) -> None:
+        with connected(self.url.render_as_string(hide_password=False)) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Past Branchline, each statement at once."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    given = os.environ.get(VARIABLE)
+    if given:
+        yield Server(make_url(given).set(drivername="postgresql+psycopg"))
+        return
+    binaries = newest_binaries()
+    if binaries is None:
+        missing = f"no PostgreSQL server is installed here, and {VARIABLE} names none"
+        if ALL:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with private_server(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Server) -> Iterator[str]:
+    """An empty database of its own."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def home_on_postgres(tmp_path: Path, postgres_url: str) -> Iterator[Home]:
+    """As `home`, with its state on PostgreSQL."""
+    made = Home(tmp_path / "branchline", state_url=postgres_url).make()
+    made.commit(application(1))
+    made.init()
+    yield made
+    made.remove()
+
+
+def newest_binaries() -> Path | None:
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    if not found and (initdb := shutil.which("initdb")):
+        return Path(initdb).resolve().parent
+    return max(found, key=lambda path: float(path.parent.name), default=None)
+
+
+@contextmanager
+def private_server(binaries: Path, *settings: str) -> Iterator[Server]:
+    """With a password, an order of texts that is not that of bytes, and an end with this process, however that ends."""
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=_directory_for_all()))
+    user = _user()
+    password = secrets.token_urlsafe(9) + "%@:/"
+    options: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
+    try:
+        (directory / "password").write_text(password)
+        for path in (directory, directory / "password"):
+            shutil.chown(path, user) if options else None
+        data = str(directory / "data")
+        order = ["--locale-provider=icu", "--icu-locale=en", "--locale=C"] if _has_icu(binaries) else []
+        subprocess.run(
+            [
+                *(binaries / "initdb", "-D", data, "-U", "ada", "-A", "scram-sha-256"),
+                *("--encoding=UTF8", *order, "--no-sync", f"--pwfile={directory}/password"),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            cwd=directory,
+            **options,
+        )
+        flags = [each for setting in (*UNSAFE_BUT_QUICK, *settings) for each in ("-c", setting)]
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-k", directory, "-c", "listen_addresses=", *flags],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            cwd=directory,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - three lines of C, before any thread of a test
+            **options,
+        )
+        try:
+            url = URL.create(
+                "postgresql+psycopg", "ada", password, query={"host": str(directory)}, database="postgres"
+            )
+            until(lambda: server.poll() is not None or _answers(url))
+            assert server.poll() is None, "PostgreSQL did not start"
+            yield Server(url)
+        finally:
+            server.send_signal(signal.SIGQUIT)
+            server.wait(30)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGQUIT)
+
+
+def _answers(url: URL) -> bool:
+    with suppress(psycopg.OperationalError), connected(url.render_as_string(hide_password=False)):
+        return True
+    return False
+
+
+def _has_icu(binaries: Path) -> bool:
+    said = subprocess.run(
+        [binaries / "initdb", "--help"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    return "--icu-locale" in said
+
+
+def _user() -> str:
+    """PostgreSQL does not run as root."""
+    with suppress(KeyError):
+        return pwd.getpwnam("postgres").pw_name
+    return "nobody"
+
+
+def _directory_for_all() -> str:
+    """Where another user gets in too: the temporary directory, unless one above it is closed to others."""
+    wanted = Path(tempfile.gettempdir()).resolve()
+    if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in (wanted, *wanted.parents)):
+        return str(wanted)
+    return "/tmp"
