@@ -11,9 +11,9 @@ from branchline.adapters.artifact_store import FileArtifactStore
 from branchline.adapters.boxed_process import Limits
 from branchline.adapters.databases.sqlite import SqliteDatabase
 from branchline.adapters.git import GitRepository, create_bare
+from branchline.adapters.git_hooks import install
 from branchline.adapters.leftovers import remove_tree
 from branchline.adapters.processes import LocalProcesses
-from branchline.adapters.push_guard import install
 from branchline.adapters.release_trees import ReleaseTrees
 from branchline.adapters.sandbox import detect
 from branchline.config import Settings, read_plans, read_settings
@@ -79,13 +79,21 @@ def _platform(settings: Settings, plans: Path) -> Platform:
         repository=lambda project: GitRepository(layout.repository(project)),
         database=lambda environment, service: _database(layout, environment, service),
         create_repository=lambda project, source: create_bare(layout.repository(project), source),
-        guard_pushes=lambda project, protected: install(layout.repository(project), protected),
+        guard_pushes=lambda project, protected: install(
+            layout.repository(project), protected, _hook_environment(settings)
+        ),
         remove_directory=remove_tree,
         clock=_now,
         commit_statuses=lambda project: _commit_statuses(settings, project),
     )
     removers.update(Undo(platform).removers())
     return platform
+
+
+def _hook_environment(settings: Settings) -> dict[str, str]:
+    """By which a hook finds this Branchline, whoever pushes."""
+    found = {"BRANCHLINE_HOME": str(settings.home), "BRANCHLINE_CONFIG": str(config_directory().absolute())}
+    return found | {name: os.environ[name] for name in ["BRANCHLINE_STATE_URL"] if os.environ.get(name)}
 
 
 def _database(layout: Layout, environment: Environment, service: str) -> Database:

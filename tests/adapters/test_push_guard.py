@@ -8,22 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from branchline.adapters import push_guard
+from branchline.adapters import git_hooks, push_guard
 from branchline.adapters.git import create_bare
-from branchline.adapters.push_guard import (
-    ProtectedBranch,
-    RefUpdate,
-    check_update,
-    install,
-    protect,
-    protected_branches,
-)
+from branchline.adapters.push_guard import check_update, protect, protected_branches
+from branchline.domain.push import RefUpdate
 from branchline.errors import Failed, Refused
+from branchline.ports import ProtectedBranch
 from tests.adapters.git_workshop import Workshop, workshop
 
 APP = {".branchline/app.yaml": "name: store\ntype: python:3.11\n"}
 STAGING = ProtectedBranch("staging", "branchline promote staging store", may_be_created=True)
 PRODUCTION = ProtectedBranch("production", "branchline promote production store", may_be_created=False)
+
+
+def install(repository: Path, protected: list[ProtectedBranch]) -> None:
+    """The guard alone: what a push does is tested in test_push_outbox.py."""
+    git_hooks.install(repository, protected, {})
+    (repository / "hooks/post-receive").unlink()
 
 
 @pytest.fixture

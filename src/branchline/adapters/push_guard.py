@@ -1,4 +1,4 @@
-"""What may be pushed into a project's bare repository: its pre-receive hook, and the rules that the hook applies.
+"""What may be pushed into a project's bare repository: what its pre-receive hook runs, and the rules that it applies.
 
 The hook needs no database: which branches only promotion moves is in a file of the repository that Branchline
 writes. It sees a push before any ref has moved, with the new objects in quarantine, and takes all of it or nothing.
@@ -9,74 +9,37 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from branchline.adapters.git import GitRepository
 from branchline.adapters.git_command import QUARANTINE, plain
 from branchline.config import read_app
 from branchline.domain.names import check_branch, check_ref, environment_id
+from branchline.domain.push import SAID, RefUpdate, ref_updates
 from branchline.errors import BranchlineError, Failed, Refused
 from branchline.ports import ProtectedBranch
 
 PROTECTED_FILE = "branchline-protected.json"
 
 _FORMAT = 1
-_MARK = "# Branchline's push guard"
-_REFUSED = 3
 _APP_FILES = (".branchline/app.yaml", ".magento.app.yaml")
-_HOOK = """\
-#!/bin/sh
-{mark}: written by `branchline init`; changes are lost.
-python={python}
-if [ -x "$python" ]; then
-  "$python" -I -m branchline.adapters.push_guard
-  code=$?
-  [ "$code" -eq 0 ] && exit 0
-  [ "$code" -eq {refused} ] && exit 1
-fi
-echo "Branchline refused this push because its push guard cannot run ($python): reinstall Branchline." >&2
-exit 1
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class RefUpdate:
-    """One line that Git gives to a pre-receive hook; None is a ref that does not exist before or after."""
-
-    ref: str
-    old: str | None
-    new: str | None
-
-    @property
-    def branch(self) -> str | None:
-        """The branch's name; None for any other ref."""
-        return self.ref.removeprefix("refs/heads/") if self.ref.startswith("refs/heads/") else None
-
-
-def install(repository: Path, protected: Sequence[ProtectedBranch]) -> None:
-    """Puts the hook into a bare repository, run by this Python, with the branches that it protects.
-
-    Again is allowed, and needed when Branchline moved. Raises Refused when there is another's pre-receive hook.
-    """
-    hook = repository / "hooks" / "pre-receive"
-    if hook.exists() and _MARK not in hook.read_text(errors="replace"):
-        raise Refused(172, f"{hook} is not Branchline's.", f"mv {hook} {hook}.old")
-    protect(repository, protected)
-    hook.parent.mkdir(exist_ok=True)
-    _replace(hook, _HOOK.format(mark=_MARK, python=shlex.quote(sys.executable), refused=_REFUSED), 0o755)
 
 
 def protect(repository: Path, protected: Sequence[ProtectedBranch]) -> None:
     """Writes which branches of a repository only promotion moves, in place of what was written before."""
     content = {"format": _FORMAT, "branches": [asdict(branch) for branch in protected]}
-    _replace(repository / PROTECTED_FILE, json.dumps(content, indent=2) + "\n", 0o644)
+    replace(repository / PROTECTED_FILE, json.dumps(content, indent=2) + "\n", 0o644)
 
 
-def _replace(path: Path, content: str, mode: int) -> None:
+def replace(path: Path, content: str, mode: int) -> None:
+    """Writes a file that is whole whenever somebody reads it; one that is so already is left alone."""
+    if path.exists() and path.read_text(errors="replace") == content and path.stat().st_mode & 0o777 == mode:
+        return
     new = path.with_name(path.name + ".new")
     new.write_text(content)
     new.chmod(mode)
@@ -101,15 +64,6 @@ def _unreadable(repository: Path, reason: str) -> Failed:
         f"Which branches are protected cannot be read from {repository / PROTECTED_FILE}: {reason}.",
         "branchline init writes it again",
     )
-
-
-def ref_updates(lines: Iterable[bytes]) -> list[RefUpdate]:
-    """What Git writes to a pre-receive hook: `<old id> <new id> <ref>` by line (githooks(5))."""
-    updates = []
-    for line in lines:
-        old, new, ref = line.decode("utf-8", "surrogateescape").rstrip("\n").split(" ", 2)
-        updates.append(RefUpdate(ref, old if old.strip("0") else None, new if new.strip("0") else None))
-    return updates
 
 
 def check_update(update: RefUpdate, protected: Mapping[str, ProtectedBranch], lost: int = 0) -> None:
@@ -169,14 +123,35 @@ def judge(
     """
     refused: dict[str, BranchlineError] = {}
     notes: list[str] = []
+    content = cache(lambda commit: _check_content(source, commit))
+    taken = _branches_by_environment(updates, source)
     for update in updates:
         try:
             check_update(update, protected, _lost(update, source, protected))
             if update.branch is not None and update.new is not None:
-                notes += [f"{update.branch}: {note}" for note in _check_content(source, update.new)]
+                _check_environment(update, taken)
+                notes += [f"{update.branch}: {note}" for note in content(update.new)]
         except BranchlineError as error:
             refused[update.ref] = error
     return Verdict(refused, notes)
+
+
+def _branches_by_environment(
+    updates: Sequence[RefUpdate], source: GitRepository
+) -> Mapping[str, Sequence[str]]:
+    """As they are when the push is taken."""
+    branches = source.branches().keys() | {each.branch for each in updates if each.branch and each.new}
+    found = defaultdict(list)
+    for branch in sorted(branches - {each.branch for each in updates if each.new is None}):
+        found[environment_id(branch)].append(branch)
+    return found
+
+
+def _check_environment(update: RefUpdate, branches: Mapping[str, Sequence[str]]) -> None:
+    branch = update.branch or ""
+    others = [other for other in branches[environment_id(branch)] if other != branch]
+    if update.old is None and others:
+        raise Refused(175, f"{branch} would have the environment of {others[0]}.", "choose another name")
 
 
 def _lost(update: RefUpdate, source: GitRepository, protected: Mapping[str, ProtectedBranch]) -> int:
@@ -202,17 +177,17 @@ def main() -> int:
         )
     except BranchlineError as error:
         _say("Branchline refused this push:", *_lines(error))
-        return _REFUSED
+        return SAID
     except Exception as error:  # noqa: BLE001  whatever it was, the push was not proven good; no traceback for pushers
         _say(
             f"Branchline refused this push because checking it broke: {type(error).__name__}: {error} [B176]"
         )
-        return _REFUSED
+        return SAID
     if verdict.refused:
         _say("Branchline refused this push; nothing of it was taken.")
         for ref, reason in verdict.refused.items():
             _say(f"- {ref}", *_lines(reason))
-        return _REFUSED
+        return SAID
     _say(*verdict.notes)
     return 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from branchline.domain.activity import Activity, Lease, Result
 from branchline.errors import BranchlineError, Failed, Refused, Unavailable
 
+CUT_SHORT = "nothing changed: its process ended before the switch; what it had made was removed"
+
 
 class Interrupted(Exception):  # noqa: N818 - never raised: it stands for an end that nobody could report
     """The process ended without a word."""
@@ -19,7 +21,7 @@ def outcome_of(
     if activity.committed_at is not None or error is None:
         return "success", None
     if isinstance(error, Interrupted):
-        return "failure", "nothing changed: its process ended before the switch; what it had made was removed"
+        return "failure", CUT_SHORT
     return ("refused" if isinstance(error, Refused) else "failure"), f"nothing changed: {reason_of(error)}"
 
 

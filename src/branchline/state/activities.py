@@ -27,6 +27,7 @@ from branchline.state import tables
 from branchline.state.announcements import announce
 from branchline.state.database import StateDatabase
 from branchline.state.leases import require, take
+from branchline.state.pushes import end_push
 
 
 class Activities:
@@ -150,6 +151,7 @@ class Activities:
             row.state = "cancelled" if cancelled else "complete"
             row.result, row.reason, row.ended_at = result, reason, now
             session.execute(delete(tables.Lease).where(tables.Lease.activity_id == grip.activity_id))
+            end_push(session, row.id, result, reason, now, cancelled=cancelled)
             if event := ended(row.kind, result, cancelled=cancelled):
                 announce(session, _news(session, row, event), now)
 

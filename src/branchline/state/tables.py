@@ -392,7 +392,8 @@ class Push(Table):
     pusher: Mapped[str]
     state: Mapped[str] = mapped_column(index=True)
     reason: Mapped[str | None]
-    activity_id: Mapped[str | None] = mapped_column(ForeignKey("activities.id"))
+    activity_id: Mapped[str | None] = mapped_column(ForeignKey("activities.id"), index=True)
+    attempts: Mapped[int]
     created_at: Mapped[datetime]
     taken_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

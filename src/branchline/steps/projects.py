@@ -14,6 +14,8 @@ from branchline.errors import BadInput
 from branchline.platform import Platform
 from branchline.ports import ProtectedBranch
 
+THERE_BEFORE = "it was there before pushes were deployed"
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -104,8 +106,13 @@ def _misfits(plan: Plan, branches: Sequence[str], left_out: Sequence[str]) -> li
 
 
 def guard_pushes(platform: Platform, project: Project) -> None:
-    """Branches that only promotion moves are closed to pushes; until its first deployment one may be made by a push."""
+    """Branches that only promotion moves are closed to pushes; until its first deployment one may be made by a push.
+
+    What a push to the others brings is deployed. What they had before is not, until somebody asks for it.
+    """
     plan = platform.plan(project)
+    tips = platform.repository(project.name).branches()
+    platform.store.pushes.remember(project, tips, THERE_BEFORE, platform.clock())
     platform.guard_pushes(
         project.name,
         [

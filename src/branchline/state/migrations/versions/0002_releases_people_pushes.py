@@ -82,6 +82,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("activity_id", sa.String(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("taken_at", sa.DateTime(), nullable=True),
         sa.Column("ended_at", sa.DateTime(), nullable=True),
@@ -90,6 +91,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pushes")),
     )
     with op.batch_alter_table("pushes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_pushes_activity_id"), ["activity_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_pushes_state"), ["state"], unique=False)
 
     op.create_table(
