@@ -21,6 +21,7 @@ from branchline.ports import (
     Database,
     ProtectedBranch,
     Sandbox,
+    Signatures,
     SourceRepository,
     Trees,
 )
@@ -49,6 +50,7 @@ class Platform:
     """Installs, or brings up to date, what refuses pushes to branches that only promotion moves."""
     remove_directory: Callable[[Path], None]
     """With all in it, read-only or not; content when it is gone."""
+    signatures: Signatures
     clock: Callable[[], datetime]
     commit_statuses: Callable[[str], CommitStatuses | None] = lambda _project: None
     """Where a project's commits are shown as deployed, by the project's name; None where that is not configured."""

@@ -268,3 +268,20 @@ class CommitStatuses(Protocol):
 
         Raises Unavailable, Failed or BadInput, in words that never hold the token.
         """
+
+
+class Signatures(Protocol):
+    """Signatures by SSH keys in the namespace `branchline`. Each raises Failed where OpenSSH is not installed, Unavailable
+    when it takes too long.
+    """
+
+    def fingerprint(self, public_key: str) -> str:
+        """`SHA256:...` of a key as authorized_keys has it. Raises BadInput where it is none."""
+
+    def verify(self, text: str, signature: str, keys: Sequence[str]) -> bool:
+        """Whether an armoured signature is over exactly this text, in this namespace, by one of these public keys."""
+
+    def sign(self, text: str, key: Path) -> str:
+        """The armoured signature by a private key, or by one in ssh-agent whose public half this is. Whoever sits at this
+        process's terminal may be asked for a passphrase. Raises Failed with what ssh-keygen says.
+        """

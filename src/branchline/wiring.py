@@ -16,6 +16,7 @@ from branchline.adapters.leftovers import remove_tree
 from branchline.adapters.processes import LocalProcesses
 from branchline.adapters.release_trees import ReleaseTrees
 from branchline.adapters.sandbox import detect
+from branchline.adapters.signatures import SshSignatures
 from branchline.config import Settings, read_plans, read_settings
 from branchline.domain.environment import Environment
 from branchline.config.state_place import state_url
@@ -83,6 +84,7 @@ def _platform(settings: Settings, plans: Path) -> Platform:
             layout.repository(project), protected, _hook_environment(settings)
         ),
         remove_directory=remove_tree,
+        signatures=SshSignatures(),
         clock=_now,
         commit_statuses=lambda project: _commit_statuses(settings, project),
     )
