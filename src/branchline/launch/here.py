@@ -22,7 +22,7 @@ from branchline.wiring import CHECKOUT
 
 def run_flow(file: str, parameters: dict[str, Any]) -> Any:
     """The result of the flow in flows/<file>.py. Raises what its steps raise; on a server, BadInput for its parameters too."""
-    flow = _load(file)
+    flow = load_flow(file)
     if not os.environ.get("PREFECT_API_URL"):
         return flow.fn(**parameters)
     _keep_prefect_off_the_terminal()
@@ -40,7 +40,8 @@ def _keep_prefect_off_the_terminal() -> None:
         root.removeHandler(handler)
 
 
-def _load(file: str) -> Flow[..., Any]:
+def load_flow(file: str) -> Flow[..., Any]:
+    """The flow of flows/<file>.py, which has the same name."""
     if str(CHECKOUT) not in sys.path:
         sys.path.insert(0, str(CHECKOUT))
     flow = getattr(importlib.import_module(f"flows.{file}"), file)
