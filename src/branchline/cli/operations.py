@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from branchline.cli.terminal import err, out, show_facts, show_json, steps_shown, working
+from branchline.cli.terminal import err, out, show_facts, show_json, show_table, steps_shown, working
+from branchline.domain.gates import OVERRIDABLE
 from branchline.errors import Refused
 from branchline.steps.preview import Preview
 from branchline.steps.summary import Summary, facts_of
@@ -25,6 +26,26 @@ RetryBad = Annotated[
     str | None,
     typer.Option(
         "--retry-bad", metavar="REASON", help="Why an artifact that failed here may be tried again."
+    ),
+]
+Override = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override",
+        metavar="GATE",
+        help=f"A gate to go through although it is closed, with --reason; again for another: {', '.join(OVERRIDABLE)}.",
+    ),
+]
+Why = Annotated[
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Why a closed gate is gone through; kept and reported."),
+]
+PlanHash = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="HASH",
+        help="The hash that `branchline plan` printed: refused when anything it was computed from has moved.",
     ),
 ]
 Wait = Annotated[
@@ -94,6 +115,9 @@ def deploy(
     ref: Ref = None,
     force: Force = False,
     retry_bad: RetryBad = None,
+    override: Override = None,
+    reason: Why = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -104,6 +128,9 @@ def deploy(
         "ref": ref,
         "force": force,
         "retry_bad": retry_bad,
+        "override": override or [],
+        "reason": reason,
+        "plan": plan,
         "wait": wait,
     }
     start("deploy_environment", {**parameters, "dry_run": dry_run}, json=json)
@@ -113,13 +140,16 @@ def rollback(
     environment: Environment,
     to: To = None,
     discard_writes: Discard = False,
+    retry_bad: RetryBad = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Put an earlier deployment's code in front again; its data only when writes may be lost."""
-    parameters = {"environment": environment, "to": to, "discard_writes": discard_writes, "wait": wait}
-    start("roll_back_environment", {**parameters, "dry_run": dry_run}, json=json)
+    parameters = {"environment": environment, "to": to, "discard_writes": discard_writes}
+    gates = {"retry_bad": retry_bad, "plan": plan}
+    start("roll_back_environment", {**parameters, **gates, "wait": wait, "dry_run": dry_run}, json=json)
 
 
 @promote_app.command("staging")
@@ -128,13 +158,17 @@ def promote_staging(
     source: Source = None,
     force: Force = False,
     retry_bad: RetryBad = None,
+    override: Override = None,
+    reason: Why = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Integration -> Staging."""
-    parameters = {"project": project, "source": source, "force": force, "retry_bad": retry_bad, "wait": wait}
-    start("promote_to_staging", {**parameters, "dry_run": dry_run}, json=json)
+    parameters = {"project": project, "source": source, "force": force, "retry_bad": retry_bad}
+    gates = {"override": override or [], "reason": reason, "plan": plan}
+    start("promote_to_staging", {**parameters, **gates, "wait": wait, "dry_run": dry_run}, json=json)
 
 
 @promote_app.command("production")
@@ -143,26 +177,34 @@ def promote_production(
     source: Source = None,
     force: Force = False,
     retry_bad: RetryBad = None,
+    override: Override = None,
+    reason: Why = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Staging -> Production."""
-    parameters = {"project": project, "source": source, "force": force, "retry_bad": retry_bad, "wait": wait}
-    start("promote_to_production", {**parameters, "dry_run": dry_run}, json=json)
+    parameters = {"project": project, "source": source, "force": force, "retry_bad": retry_bad}
+    gates = {"override": override or [], "reason": reason, "plan": plan}
+    start("promote_to_production", {**parameters, **gates, "wait": wait, "dry_run": dry_run}, json=json)
 
 
 def sync(
     environment: Environment,
     source: Source = None,
     policy_ref: PolicyRef = None,
+    override: Override = None,
+    reason: Why = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Refresh a lower environment with a higher one's data, sanitized on the way."""
-    parameters = {"environment": environment, "source": source, "policy_ref": policy_ref, "wait": wait}
-    start("sync_data", {**parameters, "dry_run": dry_run}, json=json)
+    parameters = {"environment": environment, "source": source, "policy_ref": policy_ref}
+    gates = {"override": override or [], "reason": reason, "plan": plan}
+    start("sync_data", {**parameters, **gates, "wait": wait, "dry_run": dry_run}, json=json)
 
 
 def deactivate(environment: Environment, wait: Wait = False, json: Json = False) -> None:
@@ -230,6 +272,13 @@ def start(file: str, parameters: dict[str, Any], *, json: bool) -> None:
 def show_preview(preview: Preview) -> None:
     out.print(f"[bold]{escape(preview.sentence)}[/]")
     show_facts(preview.facts)
+    if preview.gates:
+        rows = [(each.gate, each.state, each.reason) for each in preview.gates]
+        show_table(("gate", "verdict", ""), rows)
+    if preview.hash:
+        out.print(
+            f"[dim]plan[/] {preview.hash}  [dim]--plan {preview.hash} refuses to run when anything has moved[/]"
+        )
     if preview.skipped:
         out.print(f"[yellow]would be skipped:[/] {escape(preview.skipped)}")
     for reason in preview.against:

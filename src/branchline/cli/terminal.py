@@ -33,6 +33,9 @@ err = _console(stderr=True)
 
 COLOURS = {
     "success": "green",
+    "passed": "green",
+    "held": "red",
+    "overridden": "yellow",
     "active": "green",
     "skipped": "yellow",
     "inactive": "dim",

@@ -10,6 +10,7 @@ from branchline.domain.environment import Deployment, Environment
 from branchline.domain.gates import HOLDING, Facts, Front, Override, Seen, Side, Verdict, Way, overridden
 from branchline.domain.release import Release
 from branchline.platform import Platform
+from branchline.steps.approvals import given
 from branchline.steps.told import run_time_variables
 
 
@@ -40,6 +41,7 @@ def facts_for(
         seen=_seen(platform, target, digest) if rules.verified_on and "verified" in held else (),
         release=release.id if release else None,
         author=release.author if release else None,
+        approvals=given(platform, release) if release and "approval" in held else (),
         source_side=_source_side(platform, alike, target, release) if alike else None,
         target_side=_target_side(platform, target) if alike else None,
         backups=_backups(platform, target, at) if rules.backup_within and "backup" in held else {},

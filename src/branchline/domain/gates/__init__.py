@@ -12,7 +12,7 @@ from branchline.domain.gates.backup import backup
 from branchline.domain.gates.bad_artifact import bad_artifact
 from branchline.domain.gates.facts import Facts, Front, GateName, Seen, Side, Verdict, Way
 from branchline.domain.gates.freeze import freeze
-from branchline.domain.gates.override import NOTHING, Override, overridden, override_of
+from branchline.domain.gates.override import NOTHING, OVERRIDABLE, Override, overridden, override_of
 from branchline.domain.gates.parity import parity
 from branchline.domain.gates.soak import fronts, soak
 from branchline.domain.gates.verified import verified
@@ -48,6 +48,7 @@ __all__ = [
     "GATES",
     "HOLDING",
     "NOTHING",
+    "OVERRIDABLE",
     "Facts",
     "Front",
     "GateName",

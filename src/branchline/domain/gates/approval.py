@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from branchline.domain.gates.facts import Facts, GivenApproval, Verdict, not_asked
+from branchline.domain.approval import GivenApproval
+from branchline.domain.gates.facts import Facts, Verdict, not_asked
 
 
 def approval(facts: Facts) -> Verdict:
-    """Each person counts once. A rejection holds wherever it was given, asked for or not."""
-    rules = facts.rules.approvals
-    rejecting = sorted(
-        {each.person for each in facts.approvals if _stands(each) and each.decision == "reject"}
-    )
+    """Each person counts once. A rejection that is worth something holds, whether approvals are asked for or not."""
+    needed = facts.rules.approvals.count
+    rejecting = [each.person for each in facts.approvals if each.decision == "reject" and not each.problem]
     if rejecting:
         return Verdict("approval", passed=False, reason=f"rejected by {', '.join(rejecting)}", may_open=True)
-    if not rules.count:
+    if not needed:
         return not_asked("approval", facts)
     if facts.release is None:
+        how = f"branchline release create {facts.target.partition('/')[0]} {facts.tier} --at TIME"
         return Verdict(
             "approval",
             passed=False,
-            reason=f"{facts.tier} asks for {_approvals(rules.count)}, which a release is given: "
-            f"branchline release create {facts.target}",
+            reason=f"{facts.tier} asks for {_approvals(needed)}, which only a release can be given: {how}",
         )
-    counted = sorted({each.person for each in facts.approvals if _why_not(each, facts) is None})
-    names = f" ({', '.join(counted)})" if counted else ""
-    given = f"{len(counted)} of {_approvals(rules.count)}{names}"
-    if len(counted) >= rules.count:
+    worth = [(each, _why_not(each, facts)) for each in facts.approvals]
+    counted = {each.person.casefold(): each.person for each, why_not in worth if why_not is None}
+    names = f" ({', '.join(counted.values())})" if counted else ""
+    given = f"{len(counted)} of {_approvals(needed)}{names}"
+    if len(counted) >= needed:
         return Verdict("approval", passed=True, reason=given)
     others = "".join(
-        f"; {each.person}'s does not count: {why}"
-        for each in facts.approvals
-        if each.person not in counted and (why := _why_not(each, facts))
+        f"; {each.person}'s does not count: {why_not}"
+        for each, why_not in worth
+        if why_not and each.person.casefold() not in counted
     )
     return Verdict(
         "approval",
@@ -41,20 +41,17 @@ def approval(facts: Facts) -> Verdict:
 
 
 def _why_not(given: GivenApproval, facts: Facts) -> str | None:
-    """Why one approval does not count here; None when it does."""
+    """Why one decision is no approval that counts here; None when it is."""
+    rules = facts.rules.approvals
+    if given.decision != "approve":
+        return f"it is a rejection, and {given.problem}"
     if given.problem:
         return given.problem
-    if given.decision != "approve":
-        return "it is a rejection"
-    if facts.rules.approvals.signed and not given.signed:
+    if rules.signed and not given.signed:
         return "it is not signed"
-    if facts.rules.approvals.separation and given.person == facts.author:
-        return "its author does not count"
+    if rules.separation and given.person.casefold() == (facts.author or "").casefold():
+        return f"{given.person} is the release's author"
     return None
-
-
-def _stands(given: GivenApproval) -> bool:
-    return given.problem is None
 
 
 def _approvals(count: int) -> str:

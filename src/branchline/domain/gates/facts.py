@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
+from branchline.domain.approval import GivenApproval
 from branchline.domain.environment import Tier
 from branchline.domain.plan import TierRules
 
 GateName = Literal["bad-artifact", "soak", "verified", "approval", "freeze", "parity", "backup"]
 Way = Literal["deploy", "redeploy", "promotion", "release", "rollback", "sync"]
 """How it comes in. A push or merge is a deploy; `redeploy`: the artifact that runs there already."""
-
-
-class GivenApproval(Protocol):
-    @property
-    def person(self) -> str: ...
-    @property
-    def decision(self) -> str: ...
-    @property
-    def signed(self) -> bool: ...
-    @property
-    def problem(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
