@@ -234,10 +234,13 @@ def test_a_lost_table_is_said_in_the_servers_words(state: StateDatabase, postgre
     assert said.value.number == 304
 
 
-def test_an_error_says_nothing_of_what_stands_in_rows(state: StateDatabase) -> None:
-    with pytest.raises(Failed) as said, state.write() as session:
-        session.execute(text("SELECT CAST('hunter2' || chr(10) AS integer)"))
+def test_a_driver_that_repeats_the_password_is_not_repeated(state: StateDatabase) -> None:
+    password = state.url.password
+    assert password
+    with pytest.raises(Failed, match=r"invalid input syntax.*\*\*\*") as said, state.write() as session:
+        session.execute(text("SELECT CAST(:password AS integer)").bindparams(password=password))
     assert said.value.number == 304
+    assert password not in str(said.value)
 
 
 # a server's sessions
