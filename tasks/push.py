@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from prefect import get_run_logger
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
 from branchline.domain.outcome import reason_of
@@ -48,3 +50,11 @@ def begin(op: str, claim: Claimed) -> None:
             f"Push {claim.push.id} ({claim.push.what}) is carried out by another process, or was.",
             f"branchline push list {claim.push.project}",
         )
+
+
+def follow_remote(project: str, url: str) -> str:
+    """What has moved, and what has not, in words."""
+    followed = pushes.in_words(pushes.follow_remote(open_platform(), project, url))
+    if FlowRunContext.get():
+        get_run_logger().info("%s", followed)
+    return followed

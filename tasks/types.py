@@ -34,3 +34,11 @@ PersonName = Annotated[str, Field(pattern=rf"^{PERSON}$", examples=["ann"])]
 Signature = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 """As ssh-keygen -Y sign writes it, line ends or not."""
 PushNumber = Annotated[int, Field(ge=1, examples=[17])]
+RemoteUrl = Annotated[
+    str,
+    Field(
+        pattern=r"^(https?://[^\s@?#]+|(ssh|git|file)://([^\s:@/]+@)?[^\s@?#]+|([\w.+-]+@)?[\w.-]+:[^\s/@:][^\s@]*|/[^\s@]+)$",
+        examples=["https://git.example.org/store.git"],
+    ),
+]
+"""Without a password: parameters are shown in clear."""

@@ -12,6 +12,7 @@ from branchline.domain.activity import Activity, Grip
 from branchline.domain.app import App
 from branchline.domain.environment import DataVersion, Deployment, Environment, Project
 from branchline.domain.plan import Plan
+from branchline.domain.remote import Followed
 from branchline.errors import Refused
 from branchline.layout import Layout
 from branchline.operation import Operation, Operations, StepRun
@@ -48,6 +49,8 @@ class Platform:
     """A project's, empty or from a URL or path; gives the branches that were left out because of their names."""
     guard_pushes: Callable[[str, Sequence[ProtectedBranch]], None]
     """Installs, or brings up to date, what refuses pushes to branches that only promotion moves."""
+    follow_remote: Callable[[str, str], Followed]
+    """Moves a project's branches, by its name, as those at a URL have moved."""
     remove_directory: Callable[[Path], None]
     """With all in it, read-only or not; content when it is gone."""
     signatures: Signatures

@@ -17,9 +17,10 @@ from branchline.adapters.processes import LocalProcesses
 from branchline.adapters.release_trees import ReleaseTrees
 from branchline.adapters.sandbox import detect
 from branchline.adapters.signatures import SshSignatures
+from branchline.adapters.watched_remote import follow
 from branchline.config import Settings, read_plans, read_settings
-from branchline.domain.environment import Environment
 from branchline.config.state_place import state_url
+from branchline.domain.environment import Environment
 from branchline.layout import Layout
 from branchline.operation import Operations, Remover
 from branchline.platform import Platform
@@ -83,6 +84,7 @@ def _platform(settings: Settings, plans: Path) -> Platform:
         guard_pushes=lambda project, protected: install(
             layout.repository(project), protected, _hook_environment(settings)
         ),
+        follow_remote=lambda project, url: follow(layout.repository(project), url),
         remove_directory=remove_tree,
         signatures=SshSignatures(),
         clock=_now,

@@ -308,9 +308,9 @@ def create_bare(path: Path, from_: str | Path | None = None) -> Sequence[str]:
 
 
 def _fetch_all(repository: Repository, source: str) -> list[str]:
-    there = _ask(repository, source, "ls-remote", "--symref", "--", source, "HEAD", "refs/heads/*")
+    there = ask(repository, source, "ls-remote", "--symref", "--", source, "HEAD", "refs/heads/*")
     options = ("--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--no-tags")
-    _ask(
+    ask(
         repository,
         source,
         "fetch",
@@ -340,7 +340,8 @@ def _fetch_all(repository: Repository, source: str) -> list[str]:
     return left_out
 
 
-def _ask(repository: Repository, source: str, *command: str) -> str:
+def ask(repository: Repository, source: str, *command: str) -> str:
+    """What a command about another repository prints. Raises Failed, with nothing secret of its URL."""
     status, output, error = repository.git.run(*command)
     if status:
         words = " ".join(plain(without_secrets(error, source)).split())[-500:]

@@ -14,6 +14,8 @@ PushState = Literal["waiting", "running", "done", "failed", "skipped"]
 OPEN: tuple[PushState, ...] = ("waiting", "running")
 FOUND = "branchline"
 """The pusher of a row that was made by looking into the repository."""
+WATCHER = "watch-remote"
+"""The pusher of what came from an outside repository."""
 SAID = 3
 """The exit code of what a Git hook runs, by which the hook knows that the pusher was told why it is not zero."""
 MOST_ATTEMPTS = 3

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from branchline.domain.environment import Environment, Project, Tier
 from branchline.domain.names import environment_id
 from branchline.domain.plan import slot, tier_of
-from branchline.domain.push import FOUND, Decision, NewPush, Push, newest
+from branchline.domain.push import FOUND, WATCHER, Decision, NewPush, Push, newest
+from branchline.domain.remote import Followed
 from branchline.errors import BadInput, Refused
 from branchline.platform import Platform
 
@@ -172,3 +173,35 @@ def missed(platform: Platform, project: Project) -> Sequence[tuple[NewPush, int 
             old = before.new if before else None
             found.append((NewPush(project.name, branch, old, tip, FOUND), before.id if before else None))
     return found
+
+
+def follow_remote(platform: Platform, project_name: str, url: str) -> Followed:
+    """Moves a project's branches as those of an outside repository have moved; that is a push like any other.
+
+    Raises Refused when a commit is refused that was not refused before: the others are followed all the same.
+    """
+    project = platform.store.environments.project(project_name)
+    followed = platform.follow_remote(project.name, url)
+    platform.store.pushes.add(
+        [
+            NewPush(project.name, each.branch, each.old, each.new, WATCHER)
+            for each in followed.moved
+            if each.branch
+        ],
+        platform.clock(),
+    )
+    if followed.refused:
+        listed = "".join(f"\n- {branch}: {why}" for branch, why in followed.refused.items())
+        raise Refused(
+            183,
+            f"{in_words(followed)}. {len(followed.refused)} of its branches are not followed:{listed}",
+            "correct them there; each commit is refused once",
+        )
+    return followed
+
+
+def in_words(followed: Followed) -> str:
+    """In one line."""
+    moved = [f"{each.branch} ({each.new[:12] if each.new else 'deleted'})" for each in followed.moved]
+    left = [f"{branch} {why}" for branch, why in followed.left.items()]
+    return "; ".join([f"followed: {', '.join(moved)}" if moved else "nothing has moved", *left])
