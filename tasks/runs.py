@@ -20,6 +20,7 @@ from branchline.errors import BadInput, BranchlineError
 from branchline.steps import preview as previews
 from branchline.steps import summary as summaries
 from branchline.steps.preview import Preview
+from branchline.steps.releases.listing import ReleaseView
 from branchline.steps.summary import Summary
 from tasks.presence import recorded
 
@@ -92,6 +93,11 @@ def _ended(result: Any) -> Any:
             return Completed(message=summaries.in_words(result), data=result)
         case Preview():
             return Completed(message=previews.in_words(result), data=result)
+        case ReleaseView():
+            return Completed(message=f"{result.sentence}, due {result.due}", data=result)
+        case [Summary(), *_]:
+            name = "Skipped" if all(each.outcome == "skipped" for each in result) else None
+            return Completed(message="; ".join(map(summaries.in_words, result)), name=name, data=result)
         case _:
             return result
 

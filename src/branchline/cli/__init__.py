@@ -10,7 +10,17 @@ from types import FrameType
 
 import typer
 
-from branchline.cli import activities, ci, operations, people, projects, pushes, sanitizing, variables
+from branchline.cli import (
+    activities,
+    ci,
+    operations,
+    people,
+    projects,
+    pushes,
+    releases,
+    sanitizing,
+    variables,
+)
 from branchline.cli.terminal import say_cancelled, show_error
 from branchline.errors import BranchlineError, Failed
 
@@ -30,6 +40,7 @@ app.add_typer(activities.app, name="activity")
 app.add_typer(ci.app, name="ci")
 app.add_typer(people.app, name="person")
 app.add_typer(pushes.app, name="push")
+app.add_typer(releases.app, name="release")
 app.add_typer(sanitizing.app, name="sanitize")
 app.add_typer(variables.app, name="variable")
 

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
 from branchline.domain.activity import Grip
@@ -28,9 +28,17 @@ class Releases:
     def __init__(self, database: StateDatabase) -> None:
         self._database = database
 
-    def create(self, new: NewRelease, now: datetime, *, approvals: int = 0) -> Release:
+    def create(
+        self,
+        new: NewRelease,
+        now: datetime,
+        *,
+        approvals: int = 0,
+        ended: Literal["skipped", "missed"] | None = None,
+        reason: str | None = None,
+    ) -> Release:
         """Scheduled; `approvals` is how many it needs. Of one time of a timetable there is one release: asked for again,
-        it is given as it is.
+        it is given as it is. One that has `ended` never was open: there was nothing to do, or a later one was missed too.
         """
         with self._database.write() as session:
             if new.timetable_id is not None:
@@ -45,19 +53,22 @@ class Releases:
                 **asdict(new),
                 id=f"r-{secrets.token_hex(5)}",
                 revision=1,
-                state="scheduled",
+                state=ended or "scheduled",
+                reason=reason,
                 created_at=now,
+                ended_at=now if ended else None,
             )
             session.add(row)
             session.flush()
+            if ended:
+                return _told(session, row, "superseded" if ended == "missed" else ended, now)
             return _scheduled(session, row, now, approvals)
 
     def get(self, release_id: str) -> Release:
         """An unambiguous beginning of the id will do. Raises BadInput."""
         with self._database.read() as session:
-            found = _found(
-                session, _all().where(tables.Release.id.startswith(release_id, autoescape=True)).limit(2)
-            )
+            beginning = func.substr(tables.Release.id, 1, len(release_id))
+            found = _found(session, _all().where(beginning == release_id).limit(2))
         if len(found) != 1 or not release_id:
             reason = "More than one release begins with" if found else "There is no release"
             raise BadInput(240, f"{reason} {release_id!r}.", "branchline release list")
@@ -210,9 +221,9 @@ class Releases:
                 row.ended_at = now
             _told(session, row, state, now)
 
-    def settle(self, grip: Grip, release_id: str, now: datetime) -> None:
-        """Done when its operation has switched; else nothing has happened, and it is scheduled as before. Content when
-        it has ended, or is not this operation's.
+    def settle(self, grip: Grip, release_id: str, now: datetime, reason: str | None = None) -> None:
+        """Done when its operation has switched; else nothing has happened, and it is as it was before the claim, but for
+        the reason. Content when it has ended, or is not this operation's.
         """
         with self._database.write() as session:
             require(session, grip)
@@ -223,8 +234,9 @@ class Releases:
                 row.state, row.reason, row.ended_at = "done", None, now
                 _told(session, row, "done", now)
             else:
-                row.state, row.activity_id = "scheduled", None
-                row.reason = f"begun in activity {grip.activity_id}, whose process ended before the switch"
+                row.state = MISSED[cast("Late", row.late)] if row.missed_at else "scheduled"
+                row.reason = reason or f"activity {grip.activity_id} ended before the switch without a word"
+                row.activity_id = None
 
 
 def _row(session: Session, release_id: str) -> tables.Release:

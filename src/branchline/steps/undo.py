@@ -10,6 +10,7 @@ from branchline.platform import Platform
 from branchline.steps.agree import agree
 from branchline.steps.data import remove_version
 from branchline.steps.promote import environment_at
+from branchline.steps.releases.running import CLAIM
 
 
 class Undo:
@@ -29,6 +30,7 @@ class Undo:
             "release": self._release,
             "data version": self._data_version,
             "hold": self._hold,
+            CLAIM: self._claim,
         }
 
     def _processes(self, _grip: Grip, tag: str) -> None:
@@ -67,3 +69,6 @@ class Undo:
     def _hold(self, grip: Grip, path: str) -> None:
         self._platform.store.environments.release_hold(grip, path)
         agree(self._platform, environment_at(self._platform, path))
+
+    def _claim(self, grip: Grip, release_id: str) -> None:
+        self._platform.store.releases.settle(grip, release_id, self._platform.clock())

@@ -1,0 +1,1 @@
+"""Timed releases: asked for, changed, run when they are due, shown."""
