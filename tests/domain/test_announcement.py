@@ -58,6 +58,7 @@ def test_only_deployments_are_told_of_when_their_commit_is_known():
         ("deployment.skipped", {}, None),
         ("release.approval-needed", {}, "approval"),
         ("release.missed", {}, "missed"),
+        ("release.asking", {"activity": "a-1"}, "missed"),
         ("release.scheduled", {}, None),
         ("release.done", {"activity": "a-1"}, None),
         ("release.failed", {"activity": "a-1"}, None),
@@ -97,6 +98,10 @@ def test_a_release_that_waits_for_approval_names_the_command_that_approves_it():
 
 def test_a_missed_release_names_the_commands_to_choose_from():
     assert "branchline release run r-1" in message(news("release.missed", release="r-1")).body
+
+
+def test_one_that_was_skipped_for_being_late_cannot_be_run_any_more():
+    assert "release run" not in message(news("release.missed", release="r-1", late="skip")).body
 
 
 @pytest.mark.parametrize(

@@ -417,11 +417,3 @@ def test_moved_it_keeps_its_window_and_is_a_new_revision(deployed, clock):
     assert moved.latest_start_at - moved.due_at == 20 * MINUTE
     clock.now = DUE
     assert run(deployed) == []
-
-
-def test_what_an_open_release_has_pinned_is_kept(deployed):
-    release = create(deployed)
-    with deployed.opened() as platform:
-        assert platform.store.releases.pinned() == {release.artifact}
-        creating.cancel_release(platform, platform.store.releases.get(release.id), "bob", "a mistake")
-        assert platform.store.releases.pinned() == set()

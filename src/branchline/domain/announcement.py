@@ -89,7 +89,7 @@ def occasion(news: News) -> Occasion | None:
     noun, _, became = news.event.removeprefix("branchline.").partition(".")
     if noun == "release":
         of_activity = "activity" in news.payload
-        by_name: dict[str, Occasion] = {"approval-needed": "approval", "missed": "missed"}
+        by_name: dict[str, Occasion] = {"approval-needed": "approval", "missed": "missed", "asking": "missed"}
         return by_name.get(became) or ("failure" if became == "failed" and not of_activity else None)
     if became in ("succeeded", "finished"):
         return "success"
@@ -110,7 +110,8 @@ def message(news: News) -> Message:
         ),
         *([f"Next: {next_}"] if (next_ := _next(news)) else []),
     ]
-    became = {"approval-needed": "waits for approval", "missed": "was missed"}.get(became, became)
+    in_words = {"approval-needed": "waits for approval", "missed": "was missed", "asking": "asks what to do"}
+    became = in_words.get(became, became)
     return Message(f"{news.subject}: {noun} {became}", "\n".join(lines))
 
 
@@ -147,7 +148,7 @@ def _next(news: News) -> str | None:
     became = news.event.rpartition(".")[2]
     if release and became == "approval-needed":
         return f"branchline release approve {release}"
-    if release and became == "missed":
+    if release and became in ("missed", "asking") and news.payload.get("late", "ask") == "ask":
         return f"branchline release run {release}, or branchline release cancel {release}"
     if activity and became not in ("succeeded", "finished"):
         return f"branchline activity show {activity}"

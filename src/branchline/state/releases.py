@@ -112,17 +112,6 @@ class Releases:
         with self._database.read() as session:
             return _found(session, query)
 
-    def pinned(self) -> frozenset[str]:
-        """The artifacts that releases which can still be run refer to: they are never pruned."""
-        with self._database.read() as session:
-            return frozenset(
-                session.scalars(
-                    select(tables.Release.digest)
-                    .where(tables.Release.state.in_((*OPEN, "running")))
-                    .where(tables.Release.digest.is_not(None))
-                )
-            )
-
     def change(
         self,
         release_id: str,
@@ -296,6 +285,7 @@ def _told(session: Session, row: tables.Release, became: str, now: datetime, **m
         "sentence": f"release {release.id}: {release.what}",
         "actor": release.author,
         "due": f"{release.due_at.astimezone(ZoneInfo(release.zone)):%Y-%m-%d %H:%M} {release.zone}",
+        "late": release.late,
         "reason": release.reason,
         "source": release.source,
         "commit": release.commit,
