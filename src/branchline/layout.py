@@ -29,6 +29,16 @@ class Layout:
     def trees(self) -> Path:
         return self.home / "trees"
 
+    @property
+    def prefect(self) -> Path:
+        """Of the Prefect server that `branchline up` keeps: its database, and what its processes print."""
+        return self.home / "prefect"
+
+    @property
+    def up(self) -> Path:
+        """Who keeps it running."""
+        return self.prefect / "up.json"
+
     def repository(self, project: str) -> Path:
         return self.home / "repositories" / f"{project}.git"
 

@@ -19,6 +19,7 @@ from branchline.cli import (
     pushes,
     releases,
     sanitizing,
+    server,
     variables,
 )
 from branchline.cli.terminal import say_cancelled, show_error
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 projects.add_to(app)
 operations.add_to(app)
+server.add_to(app)
 app.add_typer(activities.app, name="activity")
 app.add_typer(ci.app, name="ci")
 app.add_typer(people.app, name="person")

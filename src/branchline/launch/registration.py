@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from prefect.client.schemas.actions import (
 )
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.templating import apply_values
 from prefect.workers.process import ProcessWorker
@@ -53,6 +55,13 @@ def prepare_pool(server: Server) -> None:
                 api.update_work_queue(queues[name].id, priority=priority)
 
 
+def load_flows(file: Path = FILE) -> None:
+    """All that the file names; registering them is quicker then. Raises nothing: that is for `register` to say."""
+    with suppress(Exception):
+        for entry in yaml.safe_load(file.read_text())["deployments"]:
+            _flow(entry)
+
+
 def register(server: Server, file: Path = FILE) -> Sequence[str]:
     """Every flow of the file, as `flow/deployment`; a schedule that somebody paused stays paused.
 
@@ -66,7 +75,7 @@ def register(server: Server, file: Path = FILE) -> Sequence[str]:
         for entry in content["deployments"]:
             _only(entry, _KEYS, file)
             _only(entry["work_pool"], _POOL_KEYS, file)
-            flow = load_flow(Path(entry["entrypoint"].partition(":")[0]).stem)
+            flow = _flow(entry)
             told: dict[str, Any] = {
                 "version": flow.version,
                 "entrypoint": entry["entrypoint"],
@@ -96,6 +105,10 @@ def register(server: Server, file: Path = FILE) -> Sequence[str]:
                 api.update_deployment(found.id, DeploymentUpdate(**told))
             registered.append(f"{flow.name}/{entry['name']}")
     return registered
+
+
+def _flow(entry: Mapping[str, Any]) -> Flow[..., Any]:
+    return load_flow(Path(entry["entrypoint"].partition(":")[0]).stem)
 
 
 def _schedule(given: Mapping[str, Any], file: Path) -> Mapping[str, Any]:

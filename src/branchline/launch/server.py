@@ -17,7 +17,12 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import WorkerFilter, WorkerFilterStatus
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
 from prefect.states import Cancelling, Scheduled
 
 from branchline.errors import BadInput, BranchlineError, Refused, Unavailable
@@ -46,8 +51,10 @@ class RunState:
 class Server:
     """One that is asked under its API's URL. Its methods can be called from several threads at once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: str | None = None) -> None:
+        """`password` is `user:password`; without it, what PREFECT_API_AUTH_STRING said when the process began."""
         self.url = url.rstrip("/")
+        self._password = password
 
     @property
     def place(self) -> str:
@@ -63,7 +70,8 @@ class Server:
     @cached_property
     def api(self) -> SyncPrefectClient:
         """Prefect's own client. Its errors come out in Branchline's words within `asked`."""
-        with temporary_settings({PREFECT_API_URL: self.url}):
+        password = {PREFECT_API_AUTH_STRING: self._password} if self._password else {}
+        with temporary_settings({PREFECT_API_URL: self.url, **password}):
             return get_client(sync_client=True)
 
     @contextmanager

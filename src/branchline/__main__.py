@@ -1,0 +1,5 @@
+"""`python -m branchline`: the command line."""
+
+from branchline.cli import main
+
+main()
