@@ -26,6 +26,7 @@ from branchline.errors import BranchlineError
 from branchline.launch.orphans import end, is_orphan, runs_a_flow
 from branchline.launch.server import Server
 from branchline.platform import Platform
+from branchline.steps.timetables import unroll
 from branchline.steps.upkeep import Swept, end_left_behind, prune_all, prune_when_due
 
 EVERY = 60.0
@@ -56,6 +57,10 @@ def sweep(platform: Platform, server: Server | None, *, prune: bool = False) -> 
             failures.append(error)
     ended: Sequence[str] = ()
     removed: Sequence[str] = ()
+    try:
+        unroll(platform)
+    except BranchlineError as error:
+        failures.append(error)
     try:
         ended = end_left_behind(platform)
     except BranchlineError as error:
