@@ -20,6 +20,7 @@ from branchline.cli import (
     releases,
     sanitizing,
     server,
+    timetables,
     variables,
 )
 from branchline.cli.terminal import say_cancelled, show_error
@@ -45,6 +46,7 @@ app.add_typer(pushes.app, name="push")
 app.add_typer(releases.app, name="release")
 app.add_typer(sanitizing.app, name="sanitize")
 app.add_typer(variables.app, name="variable")
+timetables.add_to(app)
 
 
 @app.callback()

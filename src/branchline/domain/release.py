@@ -98,6 +98,20 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class NewTimetable:
+    """What is asked for."""
+
+    kind: Kind
+    environment_id: int
+    source_id: int
+    calendar: str
+    cutoff_seconds: float
+    window_seconds: float
+    late: Late
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
 class Timetable:
     """A release train or a scheduled sync.
 
