@@ -73,6 +73,7 @@ def building(project: str, ref: str) -> Iterator[tuple[str, str]]:
         parameters={"ref": ref},
         actor=acting(),
         flow_run_id=_flow_run_id(),
+        request_key=os.environ.get("BRANCHLINE_REQUEST_KEY"),
     )
     with platform.operations.run(request) as live:
         yield live.id, commit.id

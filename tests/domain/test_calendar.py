@@ -213,6 +213,7 @@ def test_what_is_no_calendar_is_refused_with_what_is_wrong(text, number, says):
         ("2026-12-01T14:00+01:00", "2026-12-01 13:00", "UTC"),
         ("2026-12-01T14:00:30Z", "2026-12-01 14:00:30", "UTC"),
         ("2026-12-01T14:00Z Europe/Berlin", "2026-12-01 14:00", BERLIN),
+        ("now", f"{NOW:%Y-%m-%d %H:%M}", "UTC"),
     ],
 )
 def test_a_moment_is_read_in_its_zone(text, moment, zone):

@@ -109,11 +109,13 @@ def read_calendar(text: str, zone: str | None = None) -> Calendar:
 
 def read_moment(text: str, now: datetime, zone: str | None = None) -> tuple[datetime, str]:
     """`2026-12-01 14:00 Europe/Berlin`, `14:00 Europe/Berlin` (the next such time), `tomorrow 14:00 Europe/Berlin`,
-    `2026-12-01T14:00+01:00`: the moment in UTC, and the zone that people are told it in.
+    `2026-12-01T14:00+01:00`, `now`: the moment in UTC, and the zone that people are told it in.
 
     `zone` is for a text that names none. Raises BadInput for what cannot be read, and for a time in the past.
     """
     words = _words(text, 118, "time", MOMENTS)
+    if words == "now":
+        return now, check_zone(zone or "UTC", text)
     try:
         moment, found = _moment(words, now, zone)
     except (ValueError, OverflowError):
