@@ -186,6 +186,12 @@ def test_the_same_key_does_not_deploy_twice(branchline, home):
     assert other["activity"] != first["activity"]
 
 
+def test_the_same_key_does_not_build_twice(branchline, home):
+    for _ in range(2):
+        assert branchline("ci", "build", "store", "master", "--key", "pipeline-7")[0] == 0
+    assert len(recent(home)) == 1
+
+
 def test_without_a_key_each_job_deploys(branchline, home):
     for _ in range(2):
         branchline("ci", "deploy", "store/master", "--force")
@@ -202,6 +208,23 @@ def test_what_failed_is_tried_again_with_the_same_key(branchline, home, tmp_path
     flag.write_text("")
     assert branchline(*words)[0] == 0
     assert [each.outcome for each in recent(home)] == ["success", "failure"]
+
+
+def test_a_release_is_pinned_for_a_time_or_for_now(branchline, home):
+    branchline("ci", "deploy", "store/master")
+    for at in ((), ("--at", "2126-12-01 14:00 Europe/Berlin")):
+        code, out, err = branchline("ci", "release", "store", "staging", *at, "--json-lines")
+        assert code == 0, err
+        last = ended(out)
+        with home.opened() as platform:
+            found = platform.store.releases.get(last["release"])
+        assert (found.environment, found.state) == ("store/staging", "scheduled")
+        assert last["message"].startswith(f"release {found.id}: ")
+
+
+def test_a_release_that_nothing_would_remember_takes_no_key(branchline):
+    code, out, _ = branchline("ci", "release", "store", "staging", "--key", "k", "--json-lines")
+    assert (code, ended(out)["number"]) == (2, 294)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@ from branchline.cli.operations import (
     Discard,
     Environment,
     Force,
+    Override,
+    PlanHash,
     PolicyRef,
     Project,
     Ref,
@@ -26,6 +28,7 @@ from branchline.cli.operations import (
     Source,
     To,
     Wait,
+    Why,
 )
 from branchline.domain.happening import Outcome
 from branchline.domain.units import parse_duration
@@ -107,6 +110,9 @@ def deploy(
     ref: Ref = None,
     force: Force = False,
     retry_bad: RetryBad = None,
+    override: Override = None,
+    reason: Why = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     json_lines: Machine = False,
     junit: JunitFile = None,
@@ -114,14 +120,16 @@ def deploy(
     timeout: Timeout = None,
 ) -> None:
     """Build if it was never built, prepare beside what runs, prove it healthy, then switch."""
-    parameters = {"environment": environment, "ref": ref, "force": force, "retry_bad": retry_bad}
-    title = f"deploy {ref or 'its branch'} to {environment}"
-    _ask(
-        title,
-        "deploy_environment",
-        {**parameters, "wait": wait},
-        Manner(json_lines, junit, key, timeout),
-    )
+    parameters = {
+        "environment": environment,
+        "ref": ref,
+        "force": force,
+        "retry_bad": retry_bad,
+        "wait": wait,
+    }
+    gates = {"override": override or [], "reason": reason, "plan": plan}
+    manner = Manner(json_lines, junit, key, timeout)
+    _ask(f"deploy {ref or 'its branch'} to {environment}", "deploy_environment", parameters | gates, manner)
 
 
 @promote_app.command("staging")
@@ -130,6 +138,9 @@ def promote_staging(
     source: Source = None,
     force: Force = False,
     retry_bad: RetryBad = None,
+    override: Override = None,
+    reason: Why = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     json_lines: Machine = False,
     junit: JunitFile = None,
@@ -138,8 +149,9 @@ def promote_staging(
 ) -> None:
     """Integration -> Staging."""
     parameters = {"project": project, "source": source, "force": force, "retry_bad": retry_bad, "wait": wait}
+    gates = {"override": override or [], "reason": reason, "plan": plan}
     manner = Manner(json_lines, junit, key, timeout)
-    _ask(f"promote {project} to Staging", "promote_to_staging", parameters, manner)
+    _ask(f"promote {project} to Staging", "promote_to_staging", parameters | gates, manner)
 
 
 @promote_app.command("production")
@@ -148,6 +160,9 @@ def promote_production(
     source: Source = None,
     force: Force = False,
     retry_bad: RetryBad = None,
+    override: Override = None,
+    reason: Why = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     json_lines: Machine = False,
     junit: JunitFile = None,
@@ -156,8 +171,59 @@ def promote_production(
 ) -> None:
     """Staging -> Production."""
     parameters = {"project": project, "source": source, "force": force, "retry_bad": retry_bad, "wait": wait}
+    gates = {"override": override or [], "reason": reason, "plan": plan}
     manner = Manner(json_lines, junit, key, timeout)
-    _ask(f"promote {project} to Production", "promote_to_production", parameters, manner)
+    _ask(f"promote {project} to Production", "promote_to_production", parameters | gates, manner)
+
+
+@app.command()
+def release(
+    project: Project,
+    tier: Annotated[str, typer.Argument(help="staging or production")],
+    at: Annotated[
+        str,
+        typer.Option("--at", metavar="TIME", help='A local time: "2026-12-01 14:00 Europe/Berlin"; or now.'),
+    ] = "now",
+    zone: Annotated[
+        str | None, typer.Option("--zone", help="The time zone, when the time names none.")
+    ] = None,
+    artifact: Annotated[
+        str | None,
+        typer.Option(
+            "--artifact",
+            metavar="DIGEST",
+            help="One that ran on the source; without it, what runs there now.",
+        ),
+    ] = None,
+    source: Source = None,
+    window: Annotated[
+        str, typer.Option("--window", help="How long after its time it may still start.")
+    ] = "15m",
+    late: Annotated[
+        str,
+        typer.Option("--late", help="What becomes of one that could not start until then: run, skip or ask."),
+    ] = "ask",
+    json_lines: Machine = False,
+    junit: JunitFile = None,
+    key: Key = None,
+    timeout: Timeout = None,
+) -> None:
+    """Pin an artifact and say when it is promoted. The job ends when it is pinned; its gates are asked when it is due."""
+    parameters = {
+        "project": project,
+        "tier": tier,
+        "at": at,
+        "zone": zone,
+        "artifact": artifact,
+        "source": source,
+    }
+    manner = Manner(json_lines, junit, key, timeout)
+    _ask(
+        f"release {project} to {tier} at {at}",
+        "create_release",
+        {**parameters, "window": window, "late": late},
+        manner,
+    )
 
 
 @app.command()
@@ -165,6 +231,8 @@ def rollback(
     environment: Environment,
     to: To = None,
     discard_writes: Discard = False,
+    retry_bad: RetryBad = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     json_lines: Machine = False,
     junit: JunitFile = None,
@@ -173,8 +241,9 @@ def rollback(
 ) -> None:
     """Put an earlier deployment's code in front again; its data only when writes may be lost."""
     parameters = {"environment": environment, "to": to, "discard_writes": discard_writes, "wait": wait}
+    gates = {"retry_bad": retry_bad, "plan": plan}
     manner = Manner(json_lines, junit, key, timeout)
-    _ask(f"roll back {environment}", "roll_back_environment", parameters, manner)
+    _ask(f"roll back {environment}", "roll_back_environment", parameters | gates, manner)
 
 
 @app.command()
@@ -182,6 +251,9 @@ def sync(
     environment: Environment,
     source: Source = None,
     policy_ref: PolicyRef = None,
+    override: Override = None,
+    reason: Why = None,
+    plan: PlanHash = None,
     wait: Wait = False,
     json_lines: Machine = False,
     junit: JunitFile = None,
@@ -190,8 +262,9 @@ def sync(
 ) -> None:
     """Refresh a lower environment with a higher one's data, sanitized on the way."""
     parameters = {"environment": environment, "source": source, "policy_ref": policy_ref, "wait": wait}
+    gates = {"override": override or [], "reason": reason, "plan": plan}
     manner = Manner(json_lines, junit, key, timeout)
-    _ask(f"refresh {environment} with sanitized data", "sync_data", parameters, manner)
+    _ask(f"refresh {environment} with sanitized data", "sync_data", parameters | gates, manner)
 
 
 @app.command()
@@ -211,24 +284,15 @@ def deactivate(
 
 def _ask(title: str, file: str, parameters: dict[str, Any], manner: Manner) -> None:
     """Whatever it ends with, the report has its end; errors go on, as of every command."""
-    from branchline.launch.asking import here, on_server, request_key  # noqa: PLC0415 - Prefect: a second
-    from branchline.launch.server import connect  # noqa: PLC0415 - the same
-
     if isinstance(sys.stdout, TextIOWrapper):  # a CI system's may not know every character
         sys.stdout.reconfigure(errors="backslashreplace")
     outputs: list[Output] = [JsonLines(title) if manner.json_lines else Text(title)]
     outputs += [JUnit(title, manner.junit)] if manner.junit else []
     report = Report(title, outputs)
     report.started()
-    key = request_key(file, parameters, manner.key)
     try:
         with _time_limit(manner.timeout):
-            server = connect()
-            outcome = (
-                on_server(server, file, parameters, key, report)
-                if server
-                else here(file, parameters, key, report)
-            )
+            outcome = _answer(file, parameters, manner, report)
     except BranchlineError as error:
         report.ended(_of_error(error))
         raise
@@ -238,6 +302,23 @@ def _ask(title: str, file: str, parameters: dict[str, Any], manner: Manner) -> N
         report.ended(Outcome(name, code, f"{name}: {type(error).__name__}"))
         raise
     report.ended(outcome)
+
+
+def _answer(file: str, parameters: dict[str, Any], manner: Manner, report: Report) -> Outcome:
+    from branchline.launch.asking import here, on_server, request_key  # noqa: PLC0415 - Prefect: a second
+    from branchline.launch.server import connect  # noqa: PLC0415 - the same
+
+    server = connect()
+    key = request_key(file, parameters, manner.key)
+    if server:
+        return on_server(server, file, parameters, key, report)
+    if manner.key and file == "create_release":
+        raise BadInput(
+            294,
+            "Without a Prefect server nothing remembers the key of a release.",
+            "set PREFECT_API_URL, or leave --key out",
+        )
+    return here(file, parameters, key, report)
 
 
 @contextmanager

@@ -86,6 +86,7 @@ class JsonLines:
             number=outcome.number,
             hint=outcome.hint or None,
             activity=outcome.activity,
+            release=outcome.release,
             run=outcome.run,
             page=outcome.page,
         )
@@ -130,7 +131,11 @@ class Text:
         _print(f"[bold {colour}]{escape(outcome.outcome)}[/] {escape(self._title)} [dim]({seconds:.1f} s)[/]")
         if outcome.exit_code == 0:
             _print(f"  {escape(outcome.message)}")
-        for label, value in (("activity", outcome.activity), ("page", outcome.page)):
+        for label, value in (
+            ("activity", outcome.activity),
+            ("release", outcome.release),
+            ("page", outcome.page),
+        ):
             if value:
                 _print(f"  [dim]{label} {escape(value)}[/]")
         self._folds.close()

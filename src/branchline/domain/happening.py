@@ -20,12 +20,13 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended. `activity` and `run` are its ids, where they are known; `page` is where the run is shown."""
+    """How it ended. `activity`, `release` and `run` are ids, where they are known; `page` is where the run is shown."""
 
     outcome: str
     exit_code: int
     message: str
     activity: str | None = None
+    release: str | None = None
     run: str | None = None
     page: str | None = None
     number: int | None = None

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from branchline.launch.server import RunState, Server
 from branchline.launch.watching import Watch, error_of, page_of
 from branchline.operation import progress
 from branchline.platform import Platform
+from branchline.steps.releases.listing import ReleaseView
 from branchline.steps.summary import Summary, in_words, summary_of
 from branchline.wiring import open_platform
 
@@ -32,8 +34,10 @@ DEPLOYMENTS = {
     "roll_back_environment": "rollback/rollback",
     "sync_data": "sync-data/sync-data",
     "deactivate_environment": "deactivate/deactivate",
+    "create_release": "create-release/create-release",
 }
 """By flow: the deployment whose form takes any value."""
+_RELEASE = re.compile(r"release (r-[0-9a-f]+): ")
 ASKED_BEFORE, BUSY = 287, 313
 CANCEL_SECONDS = 400.0
 """For a run to end that was told to: Prefect itself gives up one whose worker is gone after 300 s."""
@@ -89,6 +93,7 @@ def on_server(
         outcome="skipped" if ended.name == "Skipped" else "success",
         exit_code=0,
         message=ended.message,
+        release=made[1] if (made := _RELEASE.match(ended.message)) else None,
         run=asked.run,
         page=page_of(server, asked.run),
     )
@@ -220,9 +225,11 @@ class _Progress(logging.Handler):
             self._tell(Happening(event, record.getMessage(), at, seconds, detail))
 
 
-def _outcome(summary: Summary) -> Outcome:
+def _outcome(result: Summary | ReleaseView) -> Outcome:
     """Of what did not raise."""
-    return Outcome(summary.outcome, 0, in_words(summary), activity=summary.activity)
+    if isinstance(result, ReleaseView):
+        return Outcome("success", 0, f"{result.sentence}, due {result.due}", release=result.id)
+    return Outcome(result.outcome, 0, in_words(result), activity=result.activity)
 
 
 def _say(watcher: Watcher, text: str) -> None:
