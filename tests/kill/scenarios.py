@@ -1,9 +1,14 @@
 """The operations that are killed, each with what is there before it. A new flow is one more entry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from branchline.domain.release import NewRelease
+from branchline.launch import run_flow
+from branchline.platform import Platform
+from branchline.steps.promote import environment_at
 from tests.workshop.application import Kind, application
 from tests.workshop.home import Home
 
@@ -21,8 +26,12 @@ class Scenario:
     old: Served
     new: Served
     environment: str = "store/master"
+    between: tuple[Served, ...] = ()
+    """Served after some of it, when it is more than one operation."""
     next: Mapping[str, Any] = field(default_factory=lambda: {"force": True})
     """Parameters of the deploy that must succeed after recovery."""
+    also: Callable[[Platform, Served], Iterator[str]] = lambda _platform, _served: iter(())
+    """What else is wrong after recovery, when this is served."""
 
 
 def _deployed(home: Home, version: int, *, kind: Kind = "exclusive", schema: int = 1) -> None:
@@ -53,6 +62,53 @@ def _production_ahead(home: Home) -> None:
     _deployed(home, 1)
     home.run("promote_to_staging", project="store")
     home.run("promote_to_production", project="store")
+
+
+def _due(home: Home) -> None:
+    """Two releases: of version 2, and then of version 3."""
+    _deployed(home, 1)
+    home.run("promote_to_staging", project="store")
+    past = datetime(2026, 1, 1, tzinfo=UTC)
+    for version in (2, 3):
+        _deployed(home, version, schema=version)
+        with home.opened() as platform:
+            source, target = (environment_at(platform, f"store/{each}") for each in ("master", "staging"))
+            pinned = platform.current(source)
+            platform.store.releases.create(
+                NewRelease(
+                    kind="promotion",
+                    environment_id=target.id,
+                    source_id=source.id,
+                    digest=pinned.digest,
+                    commit=pinned.commit,
+                    due_at=past,
+                    zone="UTC",
+                    latest_start_at=datetime(9999, 1, 1, tzinfo=UTC),
+                    late="ask",
+                    author="ann",
+                ),
+                past,
+            )
+
+
+def _not_lost(platform: Platform, now: Served) -> Iterator[str]:
+    """Each release is done or is scheduled, as what is served says; and then all of them run, in order."""
+    done = int(now[0] or 0) - 1
+    expected = ["done"] * done + ["scheduled"] * (2 - done)
+    releases = sorted(platform.store.releases.list(), key=lambda each: each.seq)
+    if [each.state for each in releases] != expected:
+        yield f"it serves {now}, and its releases are {[each.state for each in releases]}"
+    run_flow("run_release", {"environment": "store/staging"})
+    if {each.state for each in platform.store.releases.list()} != {"done"}:
+        yield "a release is lost"
+    for each in platform.store.releases.list():
+        times = [
+            a
+            for a in platform.store.activities.recent(limit=99)
+            if each.id in a.sentence and a.result == "success"
+        ]
+        if len(times) != 1:
+            yield f"release {each.id} ran {len(times)} times"
 
 
 SCENARIOS = {
@@ -111,5 +167,15 @@ SCENARIOS = {
         ("1", 1),
         ("1", 1),
         environment="store/staging",
+    ),
+    "release": Scenario(
+        _due,
+        "run_release",
+        {"environment": "store/staging"},
+        ("1", 1),
+        ("3", 3),
+        environment="store/staging",
+        also=_not_lost,
+        between=(("2", 2),),
     ),
 }

@@ -27,6 +27,7 @@ from flows import (  # noqa: F401 - imported before the fork
     deploy_environment,
     promotion,
     roll_back_environment,
+    run_release,
     sync_data,
 )
 
