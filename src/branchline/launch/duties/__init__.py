@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from branchline.launch.duties import announcements, forms, releases, sweep, tables
+from branchline.launch.duties import announcements, forms, push_care, pushes, releases, sweep, tables
 from branchline.launch.server import Server
 from branchline.platform import Platform
 
@@ -21,7 +21,7 @@ class Duty(Protocol):
     def run(self, platform: Platform, server: Server) -> None: ...
 
 
-DUTIES: tuple[Duty, ...] = (announcements, forms, releases, sweep, tables)
+DUTIES: tuple[Duty, ...] = (announcements, forms, push_care, pushes, releases, sweep, tables)
 """All of them. Each runs in a thread of its own; a new one is a file, and its name here."""
 
 
