@@ -228,7 +228,7 @@ def test_a_command_that_is_shown_exists_with_its_options(page):
     known = dict(write_reference.leaves(typer.main.get_command(cli)))
     for line in re.findall(r"^\s*(?:\$ )?(branchline [^\n#|]*)", page.read_text(), re.MULTILINE):
         words = line.split("<")[0].split("`")[0].split()
-        path = next((tuple(words[:length]) for length in (3, 2) if tuple(words[:length]) in known), None)
+        path = next((tuple(words[:length]) for length in (4, 3, 2) if tuple(words[:length]) in known), None)
         assert path, f"{page.name}: {line}"
         options = {spelling for each in known[path].params for spelling in (*each.opts, *each.secondary_opts)}
         unknown = {word for word in words if word.startswith("--") and word not in options | {"--help"}}
