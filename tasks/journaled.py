@@ -32,7 +32,7 @@ def journaled(name: str) -> Callable[[Callable[..., Result]], Callable[..., Resu
 
         @functools.wraps(function)
         def logged(op: str, *args: Any, **kwargs: Any) -> Result:
-            with into_the_run_log(name):
+            with into_the_run_log():
                 return in_the_journal(op, *args, **kwargs)
 
         as_task = task(logged, name=name, task_run_name=name, cache_policy=NO_CACHE, retries=0)

@@ -17,9 +17,9 @@ LEAST = 5.0
 
 
 @contextmanager
-def into_the_run_log(step: str) -> Iterator[None]:
+def into_the_run_log() -> Iterator[None]:
     """For the time of the context, all that is told of `branchline.progress` is told there."""
-    handlers = (_Lines(get_run_logger()), _Percent(get_run_logger(), step))
+    handlers = (_Lines(get_run_logger()), _Percent(get_run_logger()))
     level, propagate = progress.level, progress.propagate
     for handler in handlers:
         progress.addHandler(handler)
@@ -52,10 +52,9 @@ class _Lines(logging.Handler):
 class _Percent(logging.Handler):
     """How far the step is: a line for each thing that it begins and each five percent, and an artifact that shows it."""
 
-    def __init__(self, logger: Any, step: str) -> None:
+    def __init__(self, logger: Any) -> None:
         super().__init__()
         self._logger = logger
-        self._key = f"{step.replace(' ', '-')}-progress"
         self._told: tuple[str, float] = ("", 0.0)
         self._artifact: UUID | None = None
         self._shown = True
@@ -77,6 +76,6 @@ class _Percent(logging.Handler):
 
     def _show(self, percent: float, sentence: str) -> None:
         if self._artifact is None:
-            self._artifact = create_progress_artifact(percent, key=self._key, description=sentence)
+            self._artifact = create_progress_artifact(percent, description=sentence)
         else:
             update_progress_artifact(self._artifact, percent, description=sentence)

@@ -5,6 +5,7 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from string import Formatter
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,6 +24,7 @@ from branchline.steps.preview import Preview
 from branchline.steps.releases.listing import ReleaseView
 from branchline.steps.summary import Summary
 from tasks.presence import recorded
+from tasks.summarize import summarize_failure
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -72,6 +74,8 @@ def one_clear_error(function: Callable[P, Result]) -> Callable[P, Result]:
                 return _ended(function(**_checked(function, given)))
         except BranchlineError as error:
             get_run_logger().error("%s", error)
+            with suppress(BranchlineError):  # when the platform itself cannot be opened, the message says so
+                summarize_failure(error)
             return Failed(message=str(error), name=state_of(error), data=error)
 
     if "PREFECT__FLOW_RUN_ID" in os.environ:

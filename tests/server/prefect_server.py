@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self._directory = directory
-        self._port = _free_port()
+        self._port = free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api", timeout=90)
         self.environment = {
@@ -76,13 +76,15 @@ class Server:
         process = self._popen("worker", "worker", "start", "--pool", "branchline", "--limit", "3", *arguments)
         return psutil.Process(process.pid)
 
-    def deployment(self, name: str) -> dict[str, Any]:
-        return self._ok("GET", f"/deployments/name/{name}/{name}")
+    def deployment(self, flow: str, name: str = "") -> dict[str, Any]:
+        return self._ok("GET", f"/deployments/name/{flow}/{name or flow}")
 
-    def create(self, flow: str, parameters: dict[str, Any], queue: str = "default") -> httpx.Response:
-        """As the form's Submit does."""
+    def create(
+        self, flow: str, parameters: dict[str, Any], queue: str = "default", **options: Any
+    ) -> httpx.Response:
+        """As the form's Submit does; `options` are the switches below its fields."""
         path = f"/deployments/{self.deployment(flow)['id']}/create_flow_run"
-        return self._call("POST", path, {"parameters": parameters, "work_queue_name": queue})
+        return self._call("POST", path, {"parameters": parameters, "work_queue_name": queue, **options})
 
     def run(self, flow: str, *, queue: str = "default", **parameters: Any) -> str:
         """Starts a run; its id."""
@@ -205,7 +207,7 @@ def until(condition: Callable[[], Found | None], seconds: float, what: str) -> F
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

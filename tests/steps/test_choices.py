@@ -25,6 +25,7 @@ STARTER = Plan(
         "production": TierRules(branch="master", promoted_from="staging"),
     },
 )
+OPTIONAL = {("sync_data", "source"), ("run_release", "environment")}
 TIERS = {"master": "integration", "staging": "staging", "production": "production"}
 
 
@@ -140,8 +141,22 @@ def test_releases_are_offered_by_id_and_explained_in_local_time():
     assert choice.values == ("r-1",)
     assert (
         choice.says
-        == "r-1 puts artifact abababababab on store/production at Mon 2026-11-30 14:00 Europe/Berlin."
+        == "r-1: promote store/staging to store/production, artifact abababababab, Mon 2026-11-30 14:00 CET."
     )
+
+
+def test_a_release_is_created_of_what_could_be_promoted_to_either_tier():
+    store = project("store", environment("store", "a"), environment("store", "staging"), plan=STARTER)
+    blog = project("blog", environment("blog", "master"))
+    now = Now((store, blog))
+    assert offered(now, "create_release", "project") == ("store/a", "store", "blog")
+    assert forms(now)["create_release"].without == ("source",)
+
+
+def test_a_release_or_an_environment_with_one_can_be_run():
+    now = Now(releases=(release(1), release(2, "sync")))
+    assert offered(now, "run_release", "release") == ("r-1", "r-2")
+    assert offered(now, "run_release", "environment") == ("store/production",)
 
 
 def test_many_releases_are_all_offered_and_some_explained():
@@ -154,4 +169,4 @@ def test_many_releases_are_all_offered_and_some_explained():
 def test_a_form_without_anything_to_choose_says_what_to_do(flow):
     for field, choice in forms(Now())[flow].choices.items():
         assert choice.values == ()
-        assert choice.says.startswith("Nothing to choose") or field == "source"
+        assert choice.says.startswith("Nothing to choose") or (flow, field) in OPTIONAL

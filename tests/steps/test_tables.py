@@ -5,9 +5,11 @@ import re
 import pytest
 
 from branchline.domain.activity import Want
+from branchline.domain.environment import short_digest
 from branchline.operation import Request
 from branchline.steps.promote import environment_at
-from branchline.steps.tables import Table, environment_rows, tables
+from branchline.steps.releases.creating import Asked, create_release
+from branchline.steps.tables import Table, environment_rows, release_rows, tables
 from tests.workshop.application import application
 
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
@@ -21,7 +23,7 @@ def rows(home):
 
 def test_an_environment_that_runs_nothing_has_only_its_name_and_status(home):
     row = rows(home)["store/staging"]
-    assert (row["branch"], row["tier"], row["health"]) == ("staging", "staging", "inactive")
+    assert (row["branch"], row["health"]) == ("staging", "inactive")
     assert {row[name] for name in ("commit", "artifact", "data", "last activity", "URL")} == {"-"}
 
 
@@ -57,6 +59,29 @@ def test_an_artifact_marked_bad_is_not_healthy(home):
                 live.grip, environment, digest, "its page does not answer", platform.clock()
             )
     assert rows(home)["store/master"]["health"] == "not healthy: its page does not answer"
+
+
+def test_a_release_is_told_with_what_it_carries_its_local_time_and_its_approvals(home):
+    home.run("deploy_environment", environment="store/master")
+    with home.opened() as platform:
+        asked = Asked("store", "staging", "2031-12-01 14:00", zone="Europe/Berlin")
+        made = create_release(platform, asked, "ann")
+        (row,) = release_rows(platform)
+        assert row == {
+            "release": made.id,
+            "what": f"{short_digest(made.digest)} of {made.commit[:12]}",
+            "path": "store/master -> store/staging",
+            "due": "Mon 2031-12-01 14:00 CET",
+            "state": "scheduled",
+            "approvals": "none needed",
+            "reason": "-",
+        }
+        platform.store.releases.hold(made.id, "bob", "wait for the campaign", platform.clock())
+        (row,) = release_rows(platform)
+        assert (row["state"], row["reason"]) == ("scheduled, held by bob", "wait for the campaign")
+        platform.store.releases.cancel(made.id, "bob", "no campaign", platform.clock())
+        (row,) = release_rows(platform)
+        assert (row["state"], row["approvals"]) == ("cancelled", "-")
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "![x](http://evil.test/)", "a | b\nc", "`x`"])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
 
+from branchline.domain.calendar import in_words
 from branchline.domain.environment import Environment, Tier, short_digest
 from branchline.domain.names import environment_id
 from branchline.domain.plan import TIERS, Plan
-from branchline.domain.release import OPEN, Release
+from branchline.domain.release import OPEN, Kind, Release
 from branchline.platform import Platform
 
 MOST_EXPLAINED = 10
@@ -111,15 +111,12 @@ def forms(now: Now) -> Mapping[str, Form]:
         "deactivate_environment": Form(
             {"environment": Choice(*_or(_active(now), "Nothing to choose: no environment is active."))}
         ),
-        "approve_release": Form({"release": _releases(now)}),
+        "create_release": _release(now),
+        "approve_release": Form({"release": _releases(now, "promotion")}),
         "run_release": Form(
             {
-                "environment": Choice(
-                    *_or(
-                        (each.environment for each in now.releases),
-                        "Nothing to choose: no environment has an open release.",
-                    )
-                )
+                "environment": Choice(tuple(dict.fromkeys(each.environment for each in now.releases))),
+                "release": _releases(now, "promotion", "sync"),
             }
         ),
     }
@@ -169,6 +166,13 @@ def _promotion(now: Now, target: Tier) -> Form:
     return Form({"project": Choice(*_or(values, nothing))}, without=("source",))
 
 
+def _release(now: Now) -> Form:
+    tiers: tuple[Tier, ...] = ("staging", "production")
+    values = (each for project in now.projects for tier in tiers for each in _promotable(project, tier))
+    nothing = "Nothing to choose yet: a release needs an environment that runs something, to promote it from."
+    return Form({"project": Choice(*_or(values, nothing))}, without=("source",))
+
+
 def _promotable(project: ProjectNow, target: Tier) -> Iterator[str]:
     """The project, where its plan says what is promoted; else each environment that could be."""
     tiers = project.plan.tiers
@@ -202,17 +206,16 @@ def _sources(now: Now) -> tuple[str, ...]:
     )
 
 
-def _releases(now: Now) -> Choice:
-    promotions = [each for each in now.releases if each.kind == "promotion"]
-    if not promotions:
-        return Choice((), "Nothing to choose: no release is open. branchline release create makes one.")
-    explained = "; ".join(_in_words(each) for each in promotions[:MOST_EXPLAINED])
-    more = len(promotions) - MOST_EXPLAINED
+def _releases(now: Now, *kinds: Kind) -> Choice:
+    found = [each for each in now.releases if each.kind in kinds]
+    if not found:
+        return Choice((), "Nothing to choose: no release is open. The flow create-release makes one.")
+    explained = "; ".join(_in_words(each) for each in found[:MOST_EXPLAINED])
+    more = len(found) - MOST_EXPLAINED
     says = f"{explained}; and {more} more" if more > 0 else explained
-    return Choice(tuple(each.id for each in promotions), f"{says}.")
+    return Choice(tuple(each.id for each in found), f"{says}.")
 
 
 def _in_words(release: Release) -> str:
-    due = release.due_at.astimezone(ZoneInfo(release.zone))
-    what = f"artifact {short_digest(release.digest)}" if release.digest else "no artifact"
-    return f"{release.id} puts {what} on {release.environment} at {due:%a %Y-%m-%d %H:%M} {release.zone}"
+    carries = f", artifact {short_digest(release.digest)}" if release.digest else ""
+    return f"{release.id}: {release.what}{carries}, {in_words(release.due_at, release.zone)}"

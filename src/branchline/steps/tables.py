@@ -11,9 +11,10 @@ from datetime import datetime
 
 from branchline.domain.calendar import in_words
 from branchline.domain.environment import DataVersion, Deployment, Environment, short_digest
-from branchline.domain.release import Release
+from branchline.domain.release import OPEN, Release
 from branchline.errors import BadInput
 from branchline.platform import Platform
+from branchline.steps.releases.listing import release_view
 from branchline.steps.summary import in_text
 
 MOST_RELEASES = 50
@@ -73,7 +74,7 @@ def environment_rows(platform: Platform) -> Sequence[Row]:
 
 
 def release_rows(platform: Platform) -> Sequence[Row]:
-    return [_release(each) for each in platform.store.releases.list(limit=MOST_RELEASES)]
+    return [_release(platform, each) for each in platform.store.releases.list(limit=MOST_RELEASES)]
 
 
 def _environment(platform: Platform, environment: Environment) -> Row:
@@ -83,7 +84,6 @@ def _environment(platform: Platform, environment: Environment) -> Row:
     return {
         "environment": environment.path,
         "branch": environment.branch,
-        "tier": environment.tier,
         "commit": running.commit[:12] if running else EMPTY,
         "artifact": short_digest(running.digest) if running else EMPTY,
         "health": _health(platform, environment, running) if running else environment.status,
@@ -141,7 +141,9 @@ def _urls(platform: Platform, environment: Environment, running: Deployment) -> 
     yield from (url for url, route in routes.items() if route.type == "upstream")
 
 
-def _release(release: Release) -> Row:
+def _release(platform: Platform, release: Release) -> Row:
+    still_open = release.state in OPEN
+    held = release.held_by if still_open else None
     return {
         "release": release.id,
         "what": f"{short_digest(release.digest)} of {(release.commit or '')[:12]}"
@@ -149,9 +151,9 @@ def _release(release: Release) -> Row:
         else release.kind,
         "path": f"{release.source or EMPTY} -> {release.environment}",
         "due": in_words(release.due_at, release.zone),
-        "state": f"{release.state}, held by {release.held_by}" if release.held_by else release.state,
-        "approvals": EMPTY,
-        "reason": release.held_reason or release.reason or EMPTY,
+        "state": f"{release.state}, held by {held}" if held else release.state,
+        "approvals": release_view(platform, release).approvals if still_open else EMPTY,
+        "reason": (release.held_reason if held else release.reason) or EMPTY,
     }
 
 

@@ -11,7 +11,8 @@ from branchline.launch.server import Server
 from branchline.platform import Platform
 from branchline.steps.tables import Table, tables
 
-EVERY = 2.0
+EVERY = 5.0
+"""More seldom than the forms: signatures of approvals are verified each time."""
 KEPT = 100
 """Versions of a table: its history in the UI."""
 
