@@ -12,6 +12,7 @@ from branchline.cli.operations import Environment, Json, start
 from branchline.cli.terminal import ago, out, show_json, show_table, working
 from branchline.steps.projects import EnvironmentStatus, init_project, status_of
 from branchline.steps.promote import environment_at
+from branchline.steps.running import in_words, what_runs
 from branchline.wiring import open_platform
 
 
@@ -56,8 +57,16 @@ def status(
     """Every environment: what it runs, since when, and where its data come from."""
     platform = open_platform()
     rows = status_of(platform, project)
+    running = what_runs(platform)
     if json:
-        show_json({"sandbox": platform.sandbox.kind, "home": platform.layout.home, "environments": rows})
+        show_json(
+            {
+                "sandbox": platform.sandbox.kind,
+                "home": platform.layout.home,
+                "running": running,
+                "environments": rows,
+            }
+        )
         return
     if not rows:
         out.print("no environments yet; make a project: branchline init NAME --from REPOSITORY")
@@ -76,6 +85,8 @@ def status(
                 ],
                 title="\ndeployments that can be rolled back to",
             )
+    for line in in_words(running, platform.clock()):
+        out.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
     confined = (
         ""
         if platform.sandbox.kind == "bubblewrap"
