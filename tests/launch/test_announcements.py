@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from prefect.settings import PREFECT_CLIENT_CSRF_SUPPORT_ENABLED, temporary_settings
 
+from branchline.config.settings import Notifications
 from branchline.domain.activity import Want
 from branchline.domain.announcement import MOST_ATTEMPTS
 from branchline.errors import Failed, Unavailable
@@ -63,7 +64,7 @@ class Desk:
                 raise RuntimeError
 
     def pass_(self):
-        duty.run(self.platform, Server(f"{self.api.url}/api"))
+        duty.run(self.platform, Server(f"{self.api.url}/api", "ann:hunter22"))
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_each_channel_is_told_once(desk):
         "branchline.deployment.started",
         "branchline.deployment.succeeded",
     ]
-    assert desk.statuses.told == [(COMMIT, "success", f"{desk.api.url}/runs/flow-run/run-1")]
+    assert desk.statuses.told == [(COMMIT, "success", f"{desk.api.url}/v2/runs/flow-run/run-1")]
     assert desk.unsent == ()
 
 
@@ -137,6 +138,28 @@ def test_a_failed_channel_is_asked_once_in_a_pass(desk):
     desk.pass_()
     assert len(calls) == 1
     assert len(desk.events) == 10
+
+
+def test_a_server_with_a_password_is_asked_with_it_for_blocks_too(desk):
+    desk.api.answers = [(204, ""), (404, "{}")]
+    notifications = Notifications(success=("slack-webhook/ops",))
+    desk.platform = replace(
+        desk.platform, settings=replace(desk.platform.settings, notifications=notifications)
+    )
+    with desk.platform.operations.run(
+        Request("sync", "store", "master", [Want("environment:store/master")], "sync", {}, "ann")
+    ):
+        pass
+    desk.pass_()
+    assert [got.path.partition("?")[0] for got in desk.api.got] == [
+        "/api/events",
+        "/api/block_types/slug/slack-webhook/block_documents/name/ops",
+    ]
+    assert {got.headers["authorization"] for got in desk.api.got} == {"Basic YW5uOmh1bnRlcjIy"}
+    (left,) = desk.unsent
+    assert left.note == (
+        "notification slack-webhook/ops: The Prefect server has no notification block slack-webhook/ops. [B291]"
+    )
 
 
 def test_what_comes_late_does_not_cover_what_is_newer(desk):

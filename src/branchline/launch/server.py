@@ -70,9 +70,15 @@ class Server:
     @cached_property
     def api(self) -> SyncPrefectClient:
         """Prefect's own client. Its errors come out in Branchline's words within `asked`."""
+        with self.named():
+            return get_client(sync_client=True)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Within it, what of Prefect's takes no client asks this server."""
         password = {PREFECT_API_AUTH_STRING: self._password} if self._password else {}
         with temporary_settings({PREFECT_API_URL: self.url, **password}):
-            return get_client(sync_client=True)
+            yield
 
     @contextmanager
     def asked(self, retries: int = RETRIES) -> Iterator[SyncPrefectClient]:

@@ -44,8 +44,8 @@ _OF_PREFECT = re.compile(r"Finished in state |Task run (encountered|failed)|Crea
 
 
 def page_of(server: Server, run: str) -> str:
-    """Where people see it."""
-    return f"{PREFECT_UI_URL.value() or server.ui}/runs/flow-run/{run}"
+    """Where people see it: in the UI that PREFECT_UI_URL names, or in the server's own."""
+    return f"{PREFECT_UI_URL.value() or f'{server.ui}/v2'}/runs/flow-run/{run}"
 
 
 def error_of(state: RunState) -> BranchlineError | None:

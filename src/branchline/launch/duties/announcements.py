@@ -20,7 +20,6 @@ from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.schemas.events import Event, RelatedResource, Resource
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from branchline.domain.announcement import Announcement, message, next_try, occasion, status_of
 from branchline.errors import BranchlineError, Failed, Unavailable
@@ -135,7 +134,7 @@ def _emit(server: Server, announcement: Announcement) -> None:
 
 def _notify(server: Server, slug: str, announcement: Announcement) -> None:
     """Raises Failed for what is no notification block, and what Prefect and Apprise raise."""
-    with _asked(server), temporary_settings({PREFECT_API_URL: server.url}):
+    with _asked(server), server.named():
         try:
             block = Block.load(slug)
         except ValueError:
