@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,12 +77,22 @@ def test_while_nothing_is_up_a_push_is_kept_and_the_pusher_is_told(home, platfor
         ({"failing": {"pushes": "no such deployment"}}, "Pushes wait: no such deployment. This one is kept."),
     ],
 )
-def test_while_something_is_missing_a_push_is_kept_and_it_is_said_what(home, platform, detail, words):
-    is_up(platform, **detail)
-    home.commit(application(2))
-    done = push(home, "HEAD:master")
-    assert done.accepted
-    assert words in done.said
+def test_what_lasts_is_said_and_what_is_over_in_a_moment_is_not(home, platform, detail, words):
+    is_up(platform)
+    terminal, start = Terminal(platform), platform.clock()
+
+    def at(seconds: int, **now: object) -> None:
+        terminal.at(start + timedelta(seconds=seconds))
+        is_up(terminal.platform, **now)
+
+    terminal.later = [
+        partial(at, 2, **detail),
+        partial(at, 4),
+        *(partial(at, seconds, **detail) for seconds in (6, 8, 15, 16)),
+    ]
+    terminal.watch.follow(written(platform))
+    assert terminal.polls == 6
+    assert words in terminal.said
     assert rows(platform) == ["master: waiting"]
 
 
@@ -322,6 +333,7 @@ class Terminal:
         self.lines: list[str] = []
         self.polls = 0
         self.later: list[object] = []
+        self.platform = platform
         store = platform.store
         self.watch = Watch(
             store.pushes,
@@ -339,6 +351,11 @@ class Terminal:
         if self.later:
             self.later.pop(0)()  # type: ignore[operator]
 
+    def at(self, now: datetime) -> None:
+        """It is this time now."""
+        self.platform = replace(self.platform, clock=lambda: now)
+        self.watch.clock = self.platform.clock
+
     @property
     def said(self) -> str:
         return "\n".join(self.lines)
@@ -354,10 +371,9 @@ def test_a_run_that_does_not_begin_is_not_waited_for(platform):
     found = written(platform)
     duty.run(platform, FakeServer())  # type: ignore[arg-type]
     terminal = Terminal(platform)
-    at = platform.clock() + timedelta(seconds=push_outbox.UNBEGUN_SECONDS + 5)
-    is_up(replace(platform, clock=lambda: at))
-    terminal.watch.clock = lambda: at
-    terminal.watch.follow(found)
+    terminal.at(platform.clock() + timedelta(seconds=push_outbox.UNBEGUN_SECONDS + 5))
+    is_up(terminal.platform)
+    terminal.watch.follow(platform.store.pushes.these([found[0].id]))
     assert "No worker has begun it yet. It is kept, and goes on without you." in terminal.said
     assert terminal.polls == 0
 
@@ -389,10 +405,6 @@ def test_a_dispatcher_that_dies_is_noticed(platform):
     found = written(platform)
     terminal = Terminal(platform)
     at = platform.clock() + timedelta(minutes=5)
-
-    def an_hour() -> None:
-        terminal.watch.clock = lambda: at
-
-    terminal.later = [an_hour]
+    terminal.later = [lambda: terminal.at(at)]
     terminal.watch.follow(found)
     assert "Branchline is not up" in terminal.said

@@ -34,6 +34,9 @@ MOST_FOLLOWED = 3
 """Branches of one push that are followed; of more, it is said where to look."""
 UNBEGUN_SECONDS = 60.0
 """How long a run may take to begin before whoever pushed is not kept waiting for it any more."""
+PATIENCE_SECONDS = 10.0
+"""How long what keeps pushes from being started must last before it is believed: two of the dispatcher's signs of life."""
+NOT_UP = "Branchline is not up. The push is kept, and deployed when it is: branchline up."
 LOG_LINES = 20
 """Of the end of a failed activity's log that are shown."""
 MOST_OF_A_LOG = 20_000
@@ -112,12 +115,13 @@ class Watch:
     _shown: dict[tuple[str, int], str] = field(default_factory=dict)
     """The state in which each step of an activity was shown last."""
     _said: set[str] = field(default_factory=set)
+    _trouble_since: datetime | None = None
 
     def point(self, project: str, pushes: Sequence[Push]) -> None:
         """Says where to look."""
         count = f"{len(pushes)} branches" if len(pushes) > 1 else "1 branch"
         self.say(
-            f"Branchline: accepted, {count} from {pushes[0].pusher}. {self._stands_still() or ''}".rstrip(),
+            f"Branchline: accepted, {count} from {pushes[0].pusher}.{'' if self._is_up() else f' {NOT_UP}'}",
             f"  how they fare: branchline push list {project}",
         )
 
@@ -140,28 +144,42 @@ class Watch:
 
     def _gives_up(self, pushes: Sequence[Push]) -> bool:
         """Whether none of them goes on now, and it was said why."""
-        if any(push.activity_id for push in pushes if push.state == "running"):
-            return False
-        why = self._stands_still()
-        if why is None:
-            taken = [push.taken_at for push in pushes if push.taken_at]
-            late = taken and (self.clock() - max(taken)).total_seconds() > UNBEGUN_SECONDS
-            why = "No worker has begun it yet. It is kept, and goes on without you." if late else None
-        if why is None:
-            return False
-        self.say(f"Branchline: {why}", f"  how it fares: branchline push list {pushes[0].project}")
-        return True
+        why = (
+            None
+            if any(push.state == "running" and push.activity_id for push in pushes)
+            else self._why(pushes)
+        )
+        if why is not None:
+            self.say(f"Branchline: {why}", f"  how it fares: branchline push list {pushes[0].project}")
+        return why is not None
 
-    def _stands_still(self) -> str | None:
-        """Why no push goes on now, and what makes it."""
-        beat = self.running.alive(DISPATCHER, self.clock())
-        if beat is None:
-            return "Branchline is not up. The push is kept, and deployed when it is: branchline up."
-        if beat.detail.get("reachable") is False:
+    def _why(self, pushes: Sequence[Push]) -> str | None:
+        if not self._is_up():
+            return NOT_UP
+        trouble = self._trouble()
+        self._trouble_since = (self._trouble_since or self.clock()) if trouble else None
+        if self._trouble_since is not None and self._since(self._trouble_since) >= PATIENCE_SECONDS:
+            return trouble
+        taken = [push.taken_at for push in pushes if push.taken_at]
+        if taken and self._since(max(taken)) > UNBEGUN_SECONDS:
+            return "No worker has begun it yet. It is kept, and goes on without you."
+        return None
+
+    def _since(self, then: datetime) -> float:
+        return (self.clock() - then).total_seconds()
+
+    def _is_up(self) -> bool:
+        return self.running.alive(DISPATCHER, self.clock()) is not None
+
+    def _trouble(self) -> str | None:
+        """What keeps the dispatcher from starting pushes, as it says itself; it may be over in a moment."""
+        beat = self.running.last(DISPATCHER)
+        detail = beat.detail if beat else {}
+        if detail.get("reachable") is False:
             return "The Prefect server does not answer. The push is kept, and deployed when it does."
-        if beat.detail.get("workers") == []:
+        if detail.get("workers") == []:
             return "No worker is there. The push is kept, and deployed when one is."
-        failing = beat.detail.get("failing", {}).get("pushes")
+        failing = detail.get("failing", {}).get("pushes")
         return f"Pushes wait: {failing}. This one is kept." if failing else None
 
     def _show(self, push: Push) -> None:

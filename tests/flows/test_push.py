@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from branchline.domain.activity import Grip, Holder, NewActivity, Want
 from branchline.domain.push import FOUND, MOST_ATTEMPTS, NewPush, Push
@@ -506,6 +507,22 @@ def test_a_hook_that_comes_after_the_look_into_the_repository_takes_that_row(sta
     new = NewPush("store", "master", None, commit, "ann")
     (row,) = stage.platform.store.pushes.add([new], stage.platform.clock())
     assert (row.id, row.pusher) == (found.id, "ann")
+
+
+def test_a_home_from_before_gets_its_hooks_and_what_it_had_is_not_deployed(stage):
+    repository = stage.platform.layout.repository("store")
+    (repository / "hooks/post-receive").unlink()
+    with stage.platform.store.database.write() as session:
+        session.execute(text("DELETE FROM pushes"))
+    stage.commit(2)
+    assert push(stage.home, "HEAD:feature").accepted
+    care(stage.platform, stage.server)
+    rows = stage.platform.store.pushes.recent()
+    assert {each.branch: each.state for each in rows} == {"master": "skipped", "feature": "skipped"}
+    assert {each.reason for each in rows} == {projects.THERE_BEFORE}
+    stage.commit(3)
+    (row,) = stage.pushed("HEAD:feature")
+    assert row.state == "waiting"
 
 
 def test_old_pushes_are_forgotten_but_for_the_last_of_each_branch(stage):

@@ -1,4 +1,7 @@
-"""Looks after pushes that went astray: whose run never came or died, and those that were never written down."""
+"""Looks after pushes that went astray: whose run never came or died, and those that were never written down.
+
+Hooks are kept as this Branchline writes them, so those of a home that was upgraded or moved are too.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from branchline.errors import BranchlineError
 from branchline.launch.duties.pushes import start
 from branchline.launch.server import RunState, Server
 from branchline.platform import Platform
+from branchline.steps.projects import guard_pushes
 from branchline.steps.pushes import scan
 
 EVERY = 30.0
@@ -29,6 +33,7 @@ def run(platform: Platform, server: Server) -> None:
             failures.append(error)
     for project in platform.store.environments.projects():
         try:
+            guard_pushes(platform, project)
             scan(platform, project)
         except BranchlineError as error:
             failures.append(error)
