@@ -31,6 +31,8 @@ SETTINGS_FROM_ENVIRONMENT = {
     **{name: f"wins over `{key}` of branchline.yaml" for name, key in OVERRIDES.items()},
     "BRANCHLINE_REQUEST_KEY": "known by it: what was asked for with the same key before is not done again",
     "BRANCHLINE_ACTOR": "who an activity is recorded for; default: the user of the operating system. Recorded, not checked",
+    "BRANCHLINE_PUSHER": "in a Git hook: who pushed; default: the user of the operating system. Recorded, not checked",
+    "BRANCHLINE_CHECKOUT": "for `prefect deploy`, which fills it into the deployments: where workers find the flows",
     "BRANCHLINE_DEBUG": "set to anything: errors come with a traceback, as with `--debug`",
     "PREFECT_API_URL": "when set, a flow runs as a flow run of that Prefect server; else plainly, without a server",
     "XDG_DATA_HOME": "where it is set, the default `home` is its branchline/",

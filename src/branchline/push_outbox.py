@@ -34,8 +34,8 @@ MOST_FOLLOWED = 3
 """Branches of one push that are followed; of more, it is said where to look."""
 UNBEGUN_SECONDS = 60.0
 """How long a run may take to begin before whoever pushed is not kept waiting for it any more."""
-PATIENCE_SECONDS = 10.0
-"""How long what keeps pushes from being started must last before it is believed: two of the dispatcher's signs of life."""
+PATIENCE_SECONDS = 20.0
+"""How long what keeps pushes from being started must last before whoever pushed is not kept waiting for its end."""
 NOT_UP = "Branchline is not up. The push is kept, and deployed when it is: branchline up."
 LOG_LINES = 20
 """Of the end of a failed activity's log that are shown."""
@@ -158,8 +158,10 @@ class Watch:
             return NOT_UP
         trouble = self._trouble()
         self._trouble_since = (self._trouble_since or self.clock()) if trouble else None
-        if self._trouble_since is not None and self._since(self._trouble_since) >= PATIENCE_SECONDS:
-            return trouble
+        if trouble is not None and self._trouble_since is not None:
+            self._once(trouble)
+            lasts = self._since(self._trouble_since) >= PATIENCE_SECONDS
+            return "It goes on without you." if lasts else None
         taken = [push.taken_at for push in pushes if push.taken_at]
         if taken and self._since(max(taken)) > UNBEGUN_SECONDS:
             return "No worker has begun it yet. It is kept, and goes on without you."
