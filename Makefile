@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-kill check lint types contracts lock bench clean
+.PHONY: help install up demo test test-all test-kill check lint types contracts lock bench clean
 
 help:            ## what there is to make
 	@sed -n 's/^\([a-z-]*\): *.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -16,6 +16,9 @@ install: .venv/.installed  ## the virtual environment, from the lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
+
+up: install      ## the Prefect server, a worker and the dispatcher, until Ctrl-C
+	@exec $(BIN)/branchline up
 
 demo: install    ## run the whole workflow on a real repository and a real database
 	@$(BIN)/python examples/demo.py
