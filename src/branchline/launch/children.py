@@ -28,6 +28,7 @@ parent, number = int(sys.argv[1]), int(sys.argv[2])
 ctypes.CDLL(None).prctl(1, number)
 if os.getppid() != parent:
     sys.exit(1)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 """Runs a program that gets a signal when the process that started it is gone (PR_SET_PDEATHSIG)."""
