@@ -1,8 +1,9 @@
 """People say yes or no to a release, by the flow and by the command."""
 
+import io
 import json
 import os
-import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from sqlalchemy import update
 
+import branchline.cli
 from branchline.domain.release import NewRelease, statement
 from branchline.errors import BadInput, BranchlineError, Refused
 from branchline.state import tables
@@ -287,7 +289,7 @@ def test_a_comment_is_kept_as_it_is_and_shown_harmlessly(made, platform):
     assert approval.comment == f"{SQL} <b>$(reboot)</b> [red] [31m"
 
 
-def test_the_command_signs_and_sends_at_once(made, platform, ann, tmp_path):
+def test_the_command_signs_and_sends_at_once(made, platform, ann):
     name, key = ann
     one = release(platform)
     done = made.start("release", "approve", one.id, "--as", name, "--key", str(key.path), "--comment", "fine")
@@ -295,60 +297,64 @@ def test_the_command_signs_and_sends_at_once(made, platform, ann, tmp_path):
     assert done.returncode == 0, err
     assert f"{name} approved release {one.id}" in out
     assert worth(platform, one) == [(name, "approve", True, None)]
-    done = made.start(
-        "release", "approve", one.id, "--as", name, "--key", str(key.path), "--reject", "--json"
-    )
-    out, err = done.communicate()
-    assert done.returncode == 0, err
-    assert json.loads(out)["decision"] == "reject"
+
+
+def test_the_command_rejects(platform, ann, capsys):
+    name, key = ann
+    one = release(platform)
+    words = ("release", "approve", one.id, "--as", name, "--key", str(key.path), "--reject", "--json")
+    assert branchline.cli.run(words) == 0
+    assert json.loads(capsys.readouterr().out)["decision"] == "reject"
     assert worth(platform, one) == [(name, "reject", True, None)]
 
 
-def test_who_signs_elsewhere_gets_the_exact_bytes(made, platform, ann, tmp_path):
+def test_who_signs_elsewhere_gets_the_exact_bytes(platform, ann, tmp_path, capsys):
     name, key = ann
     one = release(platform)
-    out, _ = made.start("release", "statement", one.id).communicate()
-    assert out == statement(one, "approve")
-    (tmp_path / "signature").write_text(key.sign(out))
-    done = made.start("release", "approve", one.id, "--as", name, "--signature", str(tmp_path / "signature"))
-    _, err = done.communicate()
-    assert done.returncode == 0, err
+    assert branchline.cli.run(("release", "statement", one.id)) == 0
+    text = capsys.readouterr().out
+    assert text == statement(one, "approve")
+    signature = tmp_path / "signature"
+    signature.write_text(key.sign(text))
+    words = ("release", "approve", one.id, "--as", name, "--signature", str(signature))
+    assert branchline.cli.run(words) == 0
     assert worth(platform, one) == [(name, "approve", True, None)]
 
 
-def test_the_command_says_why_not(made, platform, ann, tmp_path):
-    name, _ = ann
-    one = release(platform)
-    unlisted = str(made_key(tmp_path / "unlisted").path)
-    for options, code, number in (
+@pytest.mark.parametrize(
+    ("options", "code", "number"),
+    [
         (["--unsigned"], 3, 271),
-        (["--key", unlisted], 3, 266),
-        (["--key", str(tmp_path / "nothing")], 2, 277),
-        (["--signature", str(tmp_path / "nothing")], 2, 277),
-    ):
-        done = made.start("release", "approve", one.id, "--as", name, *options)
-        _, err = done.communicate()
-        assert (done.returncode, f"[B{number}]" in err) == (code, True), err
+        (["--key", "unlisted"], 3, 266),
+        (["--key", "nothing"], 2, 277),
+        (["--signature", "nothing"], 2, 277),
+    ],
+)
+def test_the_command_says_why_not(platform, ann, tmp_path, monkeypatch, capsys, options, code, number):
+    one = release(platform)
+    made_key(tmp_path / "unlisted")
+    monkeypatch.chdir(tmp_path)
+    assert branchline.cli.run(("release", "approve", one.id, "--as", ann[0], *options)) == code
+    assert f"[B{number}]" in capsys.readouterr().err
 
 
-def test_people_are_added_listed_and_their_keys_revoked_by_command(made, tmp_path):
-    key = made_key(tmp_path / "id_eve")
-    done = made.start("person", "add", "eve", "--key", str(key.public_path))
-    assert done.communicate()[0].startswith("eve signs with")
-    more = made_key(tmp_path / "id_more")
-    done = made.start("person", "add", "eve", "--key", "-", "--json", stdin=subprocess.PIPE)
-    eve = json.loads(done.communicate(more.public)[0])
+def test_people_are_added_listed_and_their_keys_revoked_by_command(platform, tmp_path, monkeypatch, capsys):
+    def person(*words, code=0):
+        assert branchline.cli.run(("person", *words)) == code, capsys.readouterr().err
+        return capsys.readouterr()
+
+    key, more = made_key(tmp_path / "id_eve"), made_key(tmp_path / "id_more")
+    assert person("add", "eve", "--key", str(key.public_path)).out.startswith("eve signs with")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(more.public))
+    eve = json.loads(person("add", "eve", "--key", "-", "--json").out)
     assert len(eve["keys"]) == 2
     first = eve["keys"][0]["fingerprint"]
-    listed = json.loads(made.start("person", "list", "--json").communicate()[0])
-    assert [each for each in listed if each["name"] == "eve"] == [eve]
-    done = made.start("person", "revoke", "eve", first)
-    assert first not in done.communicate()[0]
-    _, err = made.start("person", "revoke", "eve", "SHA256:none").communicate()
-    assert "B264" in err
-    _, err = made.start("person", "add", "eve", "--key", str(key.path)).communicate()
-    assert "private key" in err
-    assert "B262" in err
+    assert [each for each in json.loads(person("list", "--json").out) if each["name"] == "eve"] == [eve]
+    assert first not in person("revoke", "eve", first).out
+    assert "B264" in person("revoke", "eve", "SHA256:none", code=2).err
+    said = person("add", "eve", "--key", str(key.path), code=2).err
+    assert "private key" in said
+    assert "B262" in said
 
 
 def test_a_key_belongs_to_one_person_and_a_revoked_one_never_comes_back(platform, ann):
