@@ -1,4 +1,4 @@
-"""Runs all benchmarks, or those named, and prints one table: `python -m benchmarks [archive flows promotion steps sync]`."""
+"""Runs all benchmarks, or those named, and prints one table: `python -m benchmarks [archive flows promotion push steps sync]`."""
 
 import importlib
 import sys
@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-ALL = ("archive", "flows", "promotion", "steps", "sync")
+ALL = ("archive", "flows", "promotion", "push", "steps", "sync")
 
 
 def main(names: tuple[str, ...]) -> None:

@@ -108,6 +108,22 @@ def test_renaming_a_protected_branch_is_refused_and_renaming_another_is_not(shop
     assert refs(shop) == {"refs/heads/staging", "refs/heads/new"}
 
 
+def test_two_branches_never_get_one_environment(shop: Workshop) -> None:
+    first = shop.commit(APP)
+    assert shop.push("HEAD:refs/heads/feature/x").accepted
+    clash = shop.push("HEAD:refs/heads/feature-x")
+    assert not clash.accepted
+    assert "feature-x would have the environment of feature/x." in clash.said
+    both = shop.push("HEAD:refs/heads/one.two", "HEAD:refs/heads/One-Two")
+    assert "- refs/heads/one.two" in both.said
+    assert "- refs/heads/One-Two" in both.said
+    assert shop.push(":refs/heads/feature/x", "HEAD:refs/heads/feature-x").accepted
+    assert refs(shop) == {"refs/heads/feature-x"}
+    shop.git("update-ref", "refs/heads/feature/x", first, at=shop.bare)
+    shop.commit({"a": "1"})
+    assert shop.push("HEAD:refs/heads/feature/x").accepted
+
+
 def test_tags_are_taken_and_other_refs_are_not(shop: Workshop) -> None:
     shop.commit(APP)
     shop.git("tag", "-a", "v1.0", "-m", "one")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -41,10 +42,27 @@ class GitRepository:
         """`objects`: the values of `git_command.QUARANTINE` inside the pre-receive hook; nothing anywhere else."""
         self.path = path.absolute()
         self._objects = dict(objects)
+        self._kept: Repository | None = None
+
+    @contextmanager
+    def kept_open(self) -> Iterator[GitRepository]:
+        """The same repository, opened once for the time of the context: for one thread that asks much."""
+        asked = GitRepository(self.path, self._objects)
+        with opened(self.path, self._objects) as repository:
+            asked._kept = repository
+            yield asked
+
+    @contextmanager
+    def _opened(self) -> Iterator[Repository]:
+        if self._kept is not None:
+            yield self._kept
+            return
+        with opened(self.path, self._objects) as repository:
+            yield repository
 
     def branches(self) -> Mapping[str, str]:
         """Commit id by branch name, sorted by name."""
-        with opened(self.path, self._objects) as repository:
+        with self._opened() as repository:
             return _branches(repository)
 
     def resolve(self, ref: str) -> Commit:
@@ -55,7 +73,7 @@ class GitRepository:
         Raises BadInput.
         """
         check_ref(ref)
-        with opened(self.path, self._objects) as repository:
+        with self._opened() as repository:
             return _told(repository.commit(self._find(repository, ref)))
 
     def _find(self, repository: Repository, ref: str) -> str:
@@ -122,7 +140,7 @@ class GitRepository:
             raise BadInput(
                 159, f"{plain(path)[:100]!r} is no path of a file in a repository.", "a path like a/b.yaml"
             )
-        with opened(self.path, self._objects) as repository:
+        with self._opened() as repository:
             tree = repository.commit(self._commit_id(repository, commit)).tree
             try:
                 found = tree.join(path)
@@ -145,7 +163,7 @@ class GitRepository:
         names that are not UTF-8, have control characters, are too long or are not checked out by Git (`..`, `.git`),
         and paths that are a file and a directory. No blob of 2 KiB or more is read.
         """
-        with opened(self.path, self._objects) as repository:
+        with self._opened() as repository:
             tree = repository.commit(self._commit_id(repository, commit)).tree.hexsha
             refuse(problems(entries(repository, tree), lambda blob: read_blob(repository, blob)))
 
@@ -157,7 +175,7 @@ class GitRepository:
         Raises BadInput for what cannot be written, Failed when the directory is not empty, the disk is full or the
         repository is damaged; what was written until then stays for the caller to remove.
         """
-        with opened(self.path, self._objects) as repository:
+        with self._opened() as repository:
             tree = repository.commit(self._commit_id(repository, commit)).tree.hexsha
             try:
                 directory.mkdir(parents=True, exist_ok=True)
@@ -177,7 +195,7 @@ class GitRepository:
         """The commits that `other` has and `commit` lacks, newest first; empty when `commit` contains `other`."""
         if other is None:
             return []
-        with opened(self.path, self._objects) as repository:
+        with self._opened() as repository:
             between = f"{self._commit_id(repository, commit)}..{self._commit_id(repository, other)}"
             return [_told(found) for found in repository.iter_commits(between, date_order=True)]
 
@@ -186,7 +204,7 @@ class GitRepository:
 
         What is not printable in a path is escaped: these are for people.
         """
-        with opened(self.path, self._objects) as repository:
+        with self._opened() as repository:
             tree = repository.commit(self._commit_id(repository, after)).tree.hexsha
             if before is None:
                 return sorted(entry.path for entry in entries(repository, tree))
@@ -203,7 +221,7 @@ class GitRepository:
         another process moves the branch at the same time.
         """
         check_branch(branch)
-        with opened(self.path, self._objects) as repository:
+        with self._opened() as repository:
             self._commit_id(repository, commit)
             before = _branches(repository).get(branch)
             if before == commit:

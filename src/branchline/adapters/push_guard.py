@@ -123,16 +123,17 @@ def judge(
     """
     refused: dict[str, BranchlineError] = {}
     notes: list[str] = []
-    content = cache(lambda commit: _check_content(source, commit))
-    taken = _branches_by_environment(updates, source)
-    for update in updates:
-        try:
-            check_update(update, protected, _lost(update, source, protected))
-            if update.branch is not None and update.new is not None:
-                _check_environment(update, taken)
-                notes += [f"{update.branch}: {note}" for note in content(update.new)]
-        except BranchlineError as error:
-            refused[update.ref] = error
+    with source.kept_open() as kept:
+        content = cache(lambda commit: _check_content(kept, commit))
+        taken = _branches_by_environment(updates, kept)
+        for update in updates:
+            try:
+                check_update(update, protected, _lost(update, kept, protected))
+                if update.branch is not None and update.new is not None:
+                    _check_environment(update, taken)
+                    notes += [f"{update.branch}: {note}" for note in content(update.new)]
+            except BranchlineError as error:
+                refused[update.ref] = error
     return Verdict(refused, notes)
 
 
