@@ -210,3 +210,23 @@ def test_an_event_sent_twice_has_the_same_id(desk):
     ids = [event["id"] for event in desk.events]
     assert len(ids) == 4
     assert ids[:2] == ids[2:]
+
+
+def test_a_deploy_shows_at_github_as_the_settings_say(home, monkeypatch):
+    monkeypatch.setenv("A_TOKEN", "t0ken")
+    with listening() as api:
+        target = {
+            "kind": "github",
+            "repository": "harbour/store",
+            "url": api.url,
+            "token": {"env": "A_TOKEN"},
+        }
+        home.configure({"commit_status": {"store": target}})
+        home.run("deploy_environment", environment="store/master")
+        with listening() as prefect, home.opened() as platform:
+            prefect.answers = [(204, "")]
+            duty.run(platform, Server(f"{prefect.url}/api"))
+            commit = platform.repository("store").resolve("master").id
+    assert [(got.path, got.body["state"], got.body["context"]) for got in api.got] == [
+        (f"/repos/harbour/store/statuses/{commit}", "success", "branchline/master")
+    ]

@@ -17,12 +17,12 @@ import pytest
 
 from branchline.domain.activity import Activity
 from tests.server.prefect_server import PREFECT, Server, started, until
-from tests.server.tiny import Home, made_home
+from tests.server.tiny import Home, deploy, made_home
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server"), pytest.mark.timeout(300)]
 
-FLOWS = ("deploy", "build", "promote-to-production")
-PROJECTS = ("seen", "same", "broken", "limited", "ended", "joined", "watched", "made")
+FLOWS = ("deploy", "build", "promote-to-production", "create-release")
+PROJECTS = ("seen", "same", "broken", "limited", "ended", "joined", "watched", "made", "timed")
 FOREVER = "86400"
 
 
@@ -83,6 +83,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             home.project(project)
         for project in ("limited", "ended"):
             home.push(project, wait=FOREVER)
+        deploy("timed/master")
         server.wait_ready()
         server.prefect("work-pool", "create", "branchline", "--type", "process")
         for flow in FLOWS:
@@ -200,6 +201,23 @@ def test_the_time_limit_and_the_ci_systems_signal_cancel_the_run_and_wait_until_
     root = stage.home.root / "home/environments" / project
     assert [path for path in root.rglob("*") if path.is_file()] == []
     assert ET.parse(junit).getroot()[0].get("failures") == "1"
+
+
+def test_a_release_is_pinned_once_for_a_key(stage: Stage) -> None:
+    words = (
+        "release",
+        "timed",
+        "staging",
+        "--at",
+        "2126-12-01 14:00 Europe/Berlin",
+        "--json-lines",
+        "--key",
+        "k",
+    )
+    first, second = (lines(stage.run(*words)[1])[-1] for _ in range(2))
+    assert first["outcome"] == second["outcome"] == "success"
+    (release,) = stage.home.platform.store.releases.list("timed")
+    assert first["release"] == second["release"] == release.id
 
 
 def test_prefects_own_command_watches_it_too(stage: Stage) -> None:

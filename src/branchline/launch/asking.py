@@ -77,7 +77,7 @@ def on_server(
     try:
         state = asked.begin()
         watcher.started(asked.run, page_of(server, asked.run))
-        if state.type != "SCHEDULED":
+        if state.type not in ("SCHEDULED", "PENDING"):
             _say(watcher, f"asked for before with the same key: it is {state.name}")
         ended = Watch(server, asked.run, watcher.happened).until_ended()
     except TimeLimit:
@@ -111,6 +111,8 @@ class _Asked:
         while True:
             self.run = self._start()
             state = self._server.state(self.run)
+            if state.type == "CANCELLING":  # by the job that this one repeats
+                state = Watch(self._server, self.run, lambda _: None).until_ended(CANCEL_SECONDS)
             if not state.ended or state.type == "COMPLETED":
                 return state
             self._attempt += 1
