@@ -4,5 +4,5 @@ import os
 
 ALL = bool(os.environ.get("BRANCHLINE_TEST_REQUIRE_ALL"))
 EVERYWHERE = ("build", "deploy", "check", "post_deploy")
-KILL_EVERY = 1 if os.environ.get("BRANCHLINE_TEST_KILL_EVERYWHERE") else 3 if ALL else 9
+KILL_EVERY = 1 if os.environ.get("BRANCHLINE_TEST_KILL_EVERYWHERE") else 9
 HOOKS = EVERYWHERE if ALL else ("deploy", "post_deploy")
