@@ -20,7 +20,7 @@ from branchline.steps.promote import Promoted, TargetTier, promotion_pair
 
 WINDOW = "15m"
 """How long after it is due a release may still start, where nobody says."""
-LONGEST_WINDOW = timedelta(days=31)
+SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(minutes=1), timedelta(days=31)
 LATE: Late = "ask"
 """What becomes of one that could not start until then, where nobody says."""
 _HEX = re.compile(r"[0-9a-f]{4,64}")
@@ -197,11 +197,14 @@ def _window(text: str) -> timedelta:
         seconds = parse_duration(text)
     except ValueError as error:
         raise BadInput(243, f"The window {shown(text)} {error}.", "--window 15m") from None
-    if seconds > LONGEST_WINDOW.total_seconds():
+    window = timedelta(seconds=min(seconds, 2 * LONGEST_WINDOW.total_seconds()))
+    if not SHORTEST_WINDOW <= window <= LONGEST_WINDOW:
         raise BadInput(
-            243, f"The window {shown(text)} is longer than {LONGEST_WINDOW.days} days.", "--window 15m"
+            243,
+            f"The window {shown(text)} is not between a minute and {LONGEST_WINDOW.days} days.",
+            "--window 15m",
         )
-    return timedelta(seconds=seconds)
+    return window
 
 
 def _late(text: str) -> Late:
