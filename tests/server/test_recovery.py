@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import psutil
 import pytest
-from prefect.states import Crashed
+from prefect.states import Crashed, Pending, Running
 
+from branchline.launch.duties.sweep import sweep
 from tests.server.prefect_server import until
 from tests.server.upped import Upped
 
@@ -106,3 +109,28 @@ def test_a_sweep_leaves_alone_what_lives(up: Upped) -> None:
     up.release("alive")
     assert up.ended(run) == "Completed"
     assert up.child("dispatcher").is_running()
+
+
+def test_runs_whose_process_died_before_it_was_recorded_are_closed_on_their_own_host(up: Upped) -> None:
+    with up.home.opened() as platform:
+        here = platform.operations.processes.this().host
+        api, far = up.server.api, platform.clock() + timedelta(days=1)
+        runs = {}
+        for name, host, pid in (
+            ("gone", here, "4194304"),
+            ("never began", here, None),
+            ("away", "away", "4194304"),
+        ):
+            run = up.server.start("deploy/deploy", {"environment": "store/master"}, at=far, name=name)
+            state = Pending() if pid is None else Running()
+            api.set_flow_run_state(UUID(run), state, force=True)
+            api.update_flow_run_labels(UUID(run), {"prefect.worker.name": host})
+            if pid is not None:
+                api.update_flow_run(UUID(run), infrastructure_pid=pid)
+            runs[name] = run
+        sweep(replace(platform, clock=lambda: platform.clock() + timedelta(minutes=10)), up.server)
+    assert {name: up.server.state(run).type for name, run in runs.items()} == {
+        "gone": "CRASHED",
+        "never began": "CRASHED",
+        "away": "RUNNING",
+    }

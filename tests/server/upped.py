@@ -177,7 +177,7 @@ def environment(home: Home) -> dict[str, str]:
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "BRANCHLINE_"))
     }
-    return {**kept, **home.environ, "PYTHONPATH": str(CHECKOUT)}
+    return {**kept, **home.environ, "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}"}
 
 
 @contextmanager
