@@ -62,8 +62,8 @@ def request_key(file: str, parameters: Mapping[str, Any], key: str | None) -> st
     """The same for the same key and the same words; without a key, one of its own."""
     if key is None:
         return f"ci:{uuid4().hex}"
-    words = json.dumps([file, dict(parameters)], sort_keys=True)
-    return f"ci:{key}:{hashlib.sha256(words.encode()).hexdigest()[:16]}"
+    words = json.dumps([key, file, dict(parameters)], sort_keys=True)
+    return f"ci:{key[:100]}:{hashlib.sha256(words.encode()).hexdigest()[:16]}"
 
 
 def on_server(
