@@ -79,9 +79,9 @@ def request(*resources: str, wait: float = 0.0, reads: tuple[str, ...] = (), **o
 
 
 @contextmanager
-def bench(tmp_path: Path, **options: Any) -> Iterator[Bench]:
-    """`options` replace those of Operations."""
-    store = open_store(f"sqlite:///{tmp_path}/state.db", tmp_path / "key")
+def bench(tmp_path: Path, url: str | None = None, **options: Any) -> Iterator[Bench]:
+    """With its state at `url`, else in a file. `options` replace those of Operations."""
+    store = open_store(url or f"sqlite:///{tmp_path}/state.db", tmp_path / "key")
     directory = tmp_path / "made"
     directory.mkdir()
 

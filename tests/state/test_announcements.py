@@ -10,9 +10,10 @@ from tests.operations.bench import bench, request
 COMMIT = "c" * 40
 
 
-@pytest.fixture
-def made(tmp_path):
-    with bench(tmp_path) as one:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def made(request, tmp_path):
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    with bench(tmp_path, url) as one:
         yield one
 
 
