@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test test-all test-kill check lint types contracts lock bench clean
+.PHONY: help install up demo test test-all test-live test-kill check lint types contracts lock bench clean
 
 help:            ## what there is to make
 	@sed -n 's/^\([a-z-]*\): *.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,10 +24,13 @@ demo: install    ## run the whole workflow on a real repository and a real datab
 	@$(BIN)/python examples/demo.py
 
 test: install    ## the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not live"
 
 test-all: install ## the tests; what cannot run here fails instead of being skipped
-	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not live"
+
+test-live: install ## servers, workers, a browser, kills, as people use them: what CI has no time for
+	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -q -m live
 
 test-kill: install ## killed before every transaction and between any two, in each operation (ten minutes)
 	@BRANCHLINE_TEST_REQUIRE_ALL=1 BRANCHLINE_TEST_KILL_EVERYWHERE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q tests/kill

@@ -8,7 +8,7 @@ from tests.workshop.home import Home
 from tests.workshop.many_releases import Many
 from tests.workshop.thorough import ALL
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 PROJECTS, EACH, RUNNERS = (4, 5, 2)
 
 

@@ -19,7 +19,7 @@ from branchline.launch.server import Server
 from tests.server.prefect_server import until
 from tests.server.upped import Keeper, Upped, environment
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(600)]
 
 
 def branchline(up: Upped, *words: str) -> subprocess.CompletedProcess[str]:
