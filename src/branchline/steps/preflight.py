@@ -188,7 +188,7 @@ def _databases(platform: Platform, environment: Environment, app: App) -> Iterat
                 f"{slot_name} of {environment.path} is adopted, and there is no line for it in adopted_databases any more"
                 if made_by == ADOPTED
                 else f"{slot_name} of {environment.path} is in adopted_databases, and Branchline has made it a database of "
-                "its own already (deactivate the environment first: its data are kept as a backup)"
+                "its own already: a database is adopted before the first deployment that has it"
             )
 
 

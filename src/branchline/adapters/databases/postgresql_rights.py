@@ -16,7 +16,7 @@ _FINDINGS = {
     "it may create roles": f"SELECT '' FROM pg_roles r WHERE r.rolcreaterole AND {_COULD_BE} LIMIT 1",
     "it is a member of": f"""
         SELECT r.rolname FROM pg_roles r WHERE {_COULD_BE}
-        AND r.rolname IN ('pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program', 'pg_database_owner')
+        AND r.rolname IN ('pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program')
         AND NOT EXISTS (SELECT FROM pg_roles s WHERE s.rolname = current_user AND s.rolsuper) ORDER BY 1 LIMIT 1""",
     "it owns the database": f"""
         SELECT '' FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
