@@ -387,7 +387,6 @@ def test_an_adopted_production_is_deployed_against_read_from_and_never_removed(a
     home.push()
     promote_up(home)
     assert rows(home, PRODUCTION, "SELECT count(shelf), count(*) FROM members") == [(0, 50)]
-    home.run("roll_back_environment", environment=PRODUCTION, discard_writes=True)
     with home.opened() as platform:
         assert litter(platform, home) == []
         environment = environment_at(platform, PRODUCTION)
