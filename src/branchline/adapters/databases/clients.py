@@ -60,6 +60,11 @@ class Client:
         self._errors.seek(0)
         return self._errors.read(64 * 1024).decode("utf-8", "replace") or "it ended without a word"
 
+    def end(self) -> None:
+        """Has it end, soon. From any thread."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
     def close(self) -> None:
         """Ends it, if it has not ended by itself."""
         for pipe in (self._process.stdin, self._process.stdout):

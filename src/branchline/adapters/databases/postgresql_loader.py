@@ -72,11 +72,27 @@ class PostgresqlLoader:
         self.jobs = jobs or max(2, os.cpu_count() or 2)
         self.source: PostgresqlSnapshot | None = None
         self._streams = Semaphore(self.jobs)
+        self._clients: set[Client] = set()
         self._directory = tempfile.TemporaryDirectory(prefix="branchline-schema-")
         self._dump = Path(self._directory.name) / "schema"
 
     def close(self) -> None:
+        self.stop()
         self._directory.cleanup()
+
+    def stop(self) -> None:
+        for client in list(self._clients):
+            client.end()
+
+    @contextmanager
+    def _running(self, client: Client) -> Iterator[Client]:
+        """Ended with the context, or by `stop`."""
+        self._clients.add(client)
+        try:
+            with running(client):
+                yield client
+        finally:
+            self._clients.discard(client)
 
     def begin(self, source: Snapshot) -> None:
         if not isinstance(source, PostgresqlSnapshot):
@@ -165,7 +181,9 @@ class PostgresqlLoader:
             for frame in ahead(source.frames(table, names, where, keep)):
                 yield write_rows(_masked(frame, order, masked, mask, keep=bool(keep)))
 
-        with running(psql(self.admin, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)) as writing:
+        with self._running(
+            psql(self.admin, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
+        ) as writing:
             try:
                 for block in ahead(lines()):
                     write_all(writing.stdin, block)
@@ -270,7 +288,7 @@ class PostgresqlLoader:
         raise AssertionError
 
     def _run(self, doing: str, *command: str, environment: dict[str, str] | None = None) -> str:
-        with running(Client(command, environment or {}, stdout=PIPE)) as client:
+        with self._running(Client(command, environment or {}, stdout=PIPE)) as client:
             said = client.stdout.read().decode("utf-8", "replace")
             if failure := refused(client, doing):
                 raise failure
