@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,8 +13,9 @@ from branchline.domain.policy import ColumnRule, Policy
 from branchline.domain.schema import Column, Schema, Table
 from branchline.errors import Refused
 from branchline.sanitize.checking import check
+from branchline.sanitize.pipeline import replicate
 from branchline.sanitize.policy_file import read_policy
-from tests.workshop.magento2 import TELLING, Magento, Value
+from tests.workshop.magento2 import Came, Magento
 
 PACKS = [Path(__file__).parents[2] / "config" / "sanitization"]
 EXTENDS = "extends: [magento2]\n"
@@ -28,6 +28,26 @@ PEOPLE = {
     "review",
     "wishlist",
     "gift_message",
+}
+CONFIGURE = "INSERT INTO core_config_data (scope, scope_id, path, value) VALUES ('default', 0, {})"
+CONFIGURED = {
+    "general/locale/code": "de_DE",
+    "web/secure/base_url": "https://www.shop.example/",
+    "web/cookie/cookie_domain": ".shop.example",
+    "payment/stripe_payments/secret_key": "sk_live_51H",
+    "payment/checkmo/title": "Cheque",
+    "carriers/tablerate/api_key": "0:3:c2VjcmV0IG9mIHRoZSBjYXJyaWVy",
+    "system/smtp/disable": "0",
+    "trans_email/ident_sales/email": "sales@shop.example",
+    "acme/erp/password": "Quirinus",
+}
+DISARMED = {
+    "general/locale/code": "de_DE",
+    "payment/checkmo/title": "Cheque",
+    "web/unsecure/base_url": "{{base_url}}",
+    "web/secure/base_url": "{{base_url}}",
+    "system/smtp/disable": "1",
+    "design/search_engine_robots/default_robots": "NOINDEX,NOFOLLOW",
 }
 TEAM = "$2y$10$teamteamteamteamteamte"
 
@@ -59,54 +79,6 @@ def small(shop, magento):
     )
     shop.fill(script(magento.only(*tables).ddl("sqlite")))
     return shop
-
-
-@dataclass(frozen=True)
-class Came:
-    """What became of the planted rows: `copy` has the rows of each table, in the order of its columns."""
-
-    magento: Magento
-    policy: Policy
-    copy: Mapping[str, list[tuple[Any, ...]]]
-
-    def leaked(self) -> list[str]:
-        """Columns whose planted value should not be in the copy, but is: anywhere where it tells, else in its own place."""
-        everything = "\n".join(str(row) for rows in self.copy.values() for row in rows)
-        found = []
-        for table, column, value, cells in self._cells(kept=False):
-            telling = self.magento.telling(table, column)
-            if word(value) in everything if telling else str(value) in cells:
-                found.append(f"{table}.{column}")
-        return found
-
-    def changed(self) -> list[str]:
-        """Kept columns that have not what was planted."""
-        return [
-            f"{table}.{column}"
-            for table, column, value, cells in self._cells(kept=True)
-            if cells != [str(value)]
-            and not (number(value) and [number(cell) for cell in cells] == [number(value)])
-        ]
-
-    def _cells(self, *, kept: bool) -> Iterator[tuple[str, str, Value, list[str]]]:
-        """With the cells of the copy that come from the planted row, as text."""
-        for table, row in self.magento.planted().items():
-            rule = self.policy.tables[table]
-            copied = rule.action == "copy" and not rule.where
-            for place, (column, value) in enumerate(row.items()):
-                if kept == (
-                    copied and rule.columns[column].mask == "keep"
-                ) and column not in self.magento.references(table):
-                    yield table, column, value, [str(each[place]) for each in self.copy[table]]
-
-
-def word(value: Value) -> str:
-    return (value.decode() if isinstance(value, bytes) else str(value))[:TELLING]
-
-
-def number(value: Value) -> float | None:
-    """Engines write the same number in several ways."""
-    return float(value) if isinstance(value, int) or re.fullmatch(r"[0-9.]+", word(value)) else None
 
 
 def script(statements: Iterable[str]) -> str:
@@ -251,27 +223,9 @@ def test_of_a_value_in_every_column_no_masked_one_is_in_the_copy(shop, magento, 
 
 
 def test_the_copy_is_disarmed(small) -> None:
-    rows = {
-        "general/locale/code": "de_DE",
-        "web/secure/base_url": "https://www.shop.example/",
-        "web/cookie/cookie_domain": ".shop.example",
-        "payment/stripe_payments/secret_key": "sk_live_51H",
-        "payment/checkmo/title": "Cheque",
-        "carriers/tablerate/api_key": "0:3:c2VjcmV0IG9mIHRoZSBjYXJyaWVy",
-        "system/smtp/disable": "0",
-        "trans_email/ident_sales/email": "sales@shop.example",
-        "acme/erp/password": "Quirinus",
-    }
-    small.fill("", ("INSERT INTO core_config_data (scope, scope_id, path, value) VALUES ('default', 0, ?, ?)", list(rows.items())))  # fmt: skip
+    small.fill("", (CONFIGURE.format("?, ?"), list(CONFIGURED.items())))
     small.sync(EXTENDS, packs=PACKS)
-    assert dict(small.read("SELECT path, value FROM core_config_data")) == {
-        "general/locale/code": "de_DE",
-        "payment/checkmo/title": "Cheque",
-        "web/unsecure/base_url": "{{base_url}}",
-        "web/secure/base_url": "{{base_url}}",
-        "system/smtp/disable": "1",
-        "design/search_engine_robots/default_robots": "NOINDEX,NOFOLLOW",
-    }
+    assert dict(small.read("SELECT path, value FROM core_config_data")) == DISARMED
 
 
 def test_disarm_holds_where_a_project_copies_more_of_the_configuration(small) -> None:
@@ -337,3 +291,20 @@ def test_a_sync_of_a_shop_with_an_unknown_table_is_refused(small) -> None:
     small.fill("CREATE TABLE loyalty_card (card_id INTEGER PRIMARY KEY, email TEXT)")
     with pytest.raises(Refused, match=r"tables.loyalty_card: this table has no decision"):
         small.sync(EXTENDS, packs=PACKS)
+
+
+def test_on_mariadb_neither_is_there_one_in_the_copy(request, magento, policy) -> None:
+    pytest.importorskip("branchline.adapters.databases.mysql")
+    bench = request.getfixturevalue("mysql_bench")
+    configured = [CONFIGURE.format(f"'{path}', '{value}'") for path, value in CONFIGURED.items()]
+    for version in ("production", "staging"):
+        bench.database.create(version)
+    shop = ["SET FOREIGN_KEY_CHECKS = 0", *magento.ddl("mysql"), *magento.inserts(), *configured]
+    bench.execute("production", ";\n".join(shop))
+    with bench.database.snapshot("production") as source, bench.database.loader("staging") as target:
+        assert replicate(source, target, policy).leaks == 0
+    copy = {table: bench.read("staging", f"SELECT * FROM `{table}`") for table in magento.declared}
+    came = Came(magento, policy, copy)
+    assert came.leaked() == []
+    assert came.changed() == []
+    assert dict(bench.read("staging", "SELECT path, value FROM core_config_data")) == DISARMED

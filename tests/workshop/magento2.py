@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from branchline.domain.policy import Policy
 from branchline.domain.schema import Column, ForeignKey, Kind, Schema, Table
 
 FILE = Path(__file__).parents[1] / "data" / "magento2" / "schema-2.4.7.json.gz"
@@ -148,6 +150,45 @@ class Magento:
         return Table(name, columns, tuple(keys))
 
 
+@dataclass(frozen=True)
+class Came:
+    """What became of the planted rows: `copy` has the rows of each table, in the order of its columns."""
+
+    magento: Magento
+    policy: Policy
+    copy: Mapping[str, list[tuple[Any, ...]]]
+
+    def leaked(self) -> list[str]:
+        """Columns whose planted value should not be in the copy, but is: anywhere where it tells, else in its own place."""
+        everything = "\n".join(str(row) for rows in self.copy.values() for row in rows)
+        found = []
+        for table, column, value, cells in self._cells(kept=False):
+            telling = self.magento.telling(table, column)
+            if _word(value) in everything if telling else str(value) in cells:
+                found.append(f"{table}.{column}")
+        return found
+
+    def changed(self) -> list[str]:
+        """Kept columns that have not what was planted."""
+        return [
+            f"{table}.{column}"
+            for table, column, value, cells in self._cells(kept=True)
+            if cells != [str(value)]
+            and not (_number(value) and [_number(cell) for cell in cells] == [_number(value)])
+        ]
+
+    def _cells(self, *, kept: bool) -> Iterator[tuple[str, str, Value, list[str]]]:
+        """With the cells of the copy that come from the planted row, as text."""
+        for table, row in self.magento.planted().items():
+            rule = self.policy.tables[table]
+            copied = rule.action == "copy" and not rule.where
+            for place, (column, value) in enumerate(row.items()):
+                if kept == (
+                    copied and rule.columns[column].mask == "keep"
+                ) and column not in self.magento.references(table):
+                    yield table, column, value, [str(each[place]) for each in self.copy[table]]
+
+
 def _kind(declared: str) -> Kind:
     if declared in NUMBERS:
         return "integer"
@@ -210,6 +251,8 @@ def _canary(column: str, told: Mapping[str, str], number: int) -> Value:
     kind = told["type"]
     if kind in NUMBERS:
         return NUMBERS[kind] + number if NUMBERS[kind] else 1
+    if kind in ("float", "double"):
+        return str(10_000 + number)
     if kind in REALS:
         whole = int(told.get("precision", 20)) - int(told.get("scale", 4))
         return f"{(10_000 + number) % 10 ** min(whole, 6)}.25"
@@ -231,3 +274,12 @@ def _literal(value: Value) -> str:
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"
     return str(value) if isinstance(value, int) else f"'{value}'"
+
+
+def _word(value: Value) -> str:
+    return (value.decode() if isinstance(value, bytes) else str(value))[:TELLING]
+
+
+def _number(value: Value) -> float | None:
+    """Engines write the same number in several ways."""
+    return float(value) if isinstance(value, int) or re.fullmatch(r"[0-9.]+", _word(value)) else None
