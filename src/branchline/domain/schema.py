@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["text", "integer", "number", "binary", "any"]
-"""What a column is declared to hold. `any`: the engine does not say (SQLite without a type, for example)."""
+Kind = Literal["text", "json", "integer", "number", "binary", "time", "ip", "uuid", "other", "any"]
+"""What a column is declared to hold. `other`: text that must keep a form (an enum, an array, a range); `any`: the engine does
+not say (SQLite without a type, for example).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `unique`: it takes part in a primary key or a unique index, so that masked values must not meet."""
+    """One column. `unique`: it takes part in a primary key or a unique index, so that masked values must not meet.
+    `length`: the most characters that it can hold, `highest`: the highest whole number; None where nothing limits it.
+    """
 
     name: str
     declared: str
@@ -22,6 +26,8 @@ class Column:
     unique: bool = False
     key: bool = False
     generated: bool = False
+    length: int | None = field(default=None, repr=False)
+    highest: int | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
+from typing import get_args
 
 import polars as pl
 
@@ -22,7 +23,7 @@ from branchline.sanitize.drawing import Digest, Draw, joined, permute, where
 Apply = Callable[[pl.Series, Draw], pl.Series]
 TEXT: frozenset[Kind] = frozenset({"text", "any"})
 NUMBERS: frozenset[Kind] = frozenset({"integer", "number", "any"})
-ANYTHING: frozenset[Kind] = frozenset({"text", "integer", "number", "binary", "any"})
+ANYTHING: frozenset[Kind] = frozenset(get_args(Kind))
 DOMAIN = "example.test"
 
 
