@@ -203,7 +203,6 @@ class Session:
     def _end_on_server(self) -> None:
         with suppress(BranchlineError, pymysql.MySQLError, OSError):
             number = int(self.connection.thread_id())
-            self.connection._force_close()  # noqa: SLF001 - no farewell: a reply may be half read
             other = Session(self.server)
             try:
                 other.run(f"KILL {number}")

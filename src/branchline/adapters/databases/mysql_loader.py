@@ -98,6 +98,7 @@ class MysqlLoader:
 
     def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - no virtual tables here
         definitions = self._definitions()
+        self._source().refuse_changes()
         with ThreadPoolExecutor(JOBS, "index") as pool:
             list(pool.map(self._index, [table.additions for table in definitions.tables if table.additions]))
         session = self._session()

@@ -29,7 +29,7 @@ from branchline.adapters.databases.mysql_definitions import Definitions, read_de
 from branchline.adapters.databases.mysql_reader import BLOCK_BYTES, Piece, Place, Reader
 from branchline.adapters.databases.mysql_schema import TRANSACTIONAL, Catalog, Layout, read_catalog
 from branchline.domain.schema import Schema
-from branchline.errors import Refused
+from branchline.errors import Failed, Refused
 from branchline.ports import Block
 
 LOCK_SECONDS, STATEMENT_SECONDS = 5, 3600
@@ -72,10 +72,11 @@ class MysqlSnapshot:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One that nobody else has meanwhile."""
+        """One that nobody else has meanwhile. Given back, it no longer keeps others from altering the tables it has read."""
         taken = self._free.get()
         try:
             yield taken
+            taken.run("ROLLBACK TO SAVEPOINT beginning")
         finally:
             self._free.put(taken)
 
@@ -85,8 +86,21 @@ class MysqlSnapshot:
             return identity_of(self.control)
         raise AssertionError
 
+    def refuse_changes(self) -> None:
+        """Raises Failed when tables are not what they were: not every way of altering one shows when its rows are read."""
+        with scrubbed(f"reading the schema of {self.database}"):
+            now = read_catalog(self.control, self.database)
+        both = {**self.catalog.layouts, **now.layouts}
+        changed = [name for name in both if self.catalog.layouts.get(name) != now.layouts.get(name)]
+        if changed:
+            what = f"Tables were altered while {self.database} was read: {', '.join(sorted(changed))}."
+            raise Failed(
+                536, what, "Start again when the source is not being migrated; nothing was switched."
+            )
+
     def definitions(self, target: str, owner: str) -> Definitions:
-        """What makes this database anew."""
+        """What makes this database anew. Raises Failed when it is not what it was when the snapshot began."""
+        self.refuse_changes()
         with scrubbed(f"reading the definitions of {self.database}"):
             return read_definitions(self.control, self.database, self.catalog, target, owner)
         raise AssertionError
@@ -222,6 +236,7 @@ def _together(sessions: Sequence[Session], control: Session, notes: list[str]) -
     try:
         for session in chosen:
             session.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            session.run("SAVEPOINT beginning")
     finally:
         if several:
             control.run("UNLOCK TABLES")
