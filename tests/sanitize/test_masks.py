@@ -110,7 +110,9 @@ def test_whole_numbers_are_permuted(values: list) -> None:
 
 
 def test_the_permutation_reaches_every_number_once() -> None:
-    assert sorted(permute(pl.Series(range(256)), Draw(KEY), "test", bits=8).to_list()) == list(range(256))
+    assert sorted(permute(pl.Series(range(256)), Draw(KEY), "test", highest=2**8 - 1).to_list()) == list(
+        range(256)
+    )
 
 
 @pytest.mark.parametrize("value", [-1, 2**52])

@@ -11,7 +11,7 @@ from branchline.errors import Refused
 from branchline.ports import Snapshot
 from branchline.sanitize import pools
 from branchline.sanitize.guessing import column_yaml, table_yaml
-from branchline.sanitize.masks import Mask, catalogue
+from branchline.sanitize.masks import APART, DOMAIN, Mask, catalogue
 
 MOST_PERCENT, MOST_DAYS = 100, 36_500
 _Problem = tuple[tuple[str, ...], str, str]
@@ -156,6 +156,9 @@ def _column(table: Table, column: Column, rule: ColumnRule, table_rule: TableRul
         yield "must not be NULL; use another mask"
     if column.unique and not mask.unique:
         yield f"takes part in a unique index, where {mask.name} would make rows meet"
+    needed = (APART if column.unique else 0) + (len(DOMAIN) + 2 if mask.name == "email" else 0)
+    if mask.draws and column.kind in ("text", "any") and column.length is not None and column.length < needed:
+        yield f"holds at most {column.length} characters, of which {mask.name} needs {needed} here"
     identity = rule.parameters.get("identity", "none")
     if isinstance(identity, str) and identity != "none":
         pointed = table_rule.columns.get(identity)

@@ -69,6 +69,7 @@ class Draw:
     """What a mask draws with for one column of one block.
 
     `attempt` counts from 0 and rises for values that came out as they went in. `unique`: two originals must not meet.
+    `length`, `highest`: what the column can hold.
     """
 
     key: bytes
@@ -77,6 +78,8 @@ class Draw:
     unique: bool = False
     attempt: int = 0
     person: Person | None = None
+    length: int | None = None
+    highest: int | None = None
 
     def digest(self, values: pl.Series, kind: str) -> Digest:
         """Keyed hashes of text; equal values of a block are hashed once."""
@@ -162,9 +165,18 @@ def where(condition: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
     return no.zip_with(~condition.fill_null(value=False), yes)
 
 
-def permute(values: pl.Series, draw: Draw, kind: str, bits: int = 52) -> pl.Series:
-    """A keyed permutation of the whole numbers below 2**bits: a balanced Feistel network of six HMAC rounds."""
-    half = bits // 2
+def permute(values: pl.Series, draw: Draw, kind: str, highest: int) -> pl.Series:
+    """A keyed permutation of the whole numbers from 0 to highest: a balanced Feistel network of six HMAC rounds, walked
+    until it is back among them.
+    """
+    half = (highest.bit_length() + 1) // 2
+    out = _feistel(values, draw, kind, half)
+    while (beyond := out > highest).any():
+        out = out.scatter(beyond.arg_true(), _feistel(out.filter(beyond), draw, kind, half))
+    return out
+
+
+def _feistel(values: pl.Series, draw: Draw, kind: str, half: int) -> pl.Series:
     mask = (1 << half) - 1
     left, right = values // (1 << half), values & mask
     for number in range(6):

@@ -12,12 +12,13 @@ from typing import Any
 import polars as pl
 
 from branchline.sanitize.drawing import Draw
-from branchline.sanitize.masks import Unmaskable, catalogue, register
+from branchline.sanitize.masks import TEXT, Unmaskable, catalogue, register
 
 Step = str | int
 
 
 @register(
+    fits=TEXT | {"json"},
     needs=frozenset({"paths"}),
     parameters={
         "paths": "path to mask: `$.street`, `$.items[*].name`, `$.meta.**`; the first that matches decides"

@@ -161,7 +161,11 @@ def _to_search(table: Table, rule: TableRule) -> list[_Searched]:
     for column in table.columns:
         chosen = rule.columns.get(column.name)
         kept = chosen is not None and chosen.mask == "keep" and not column.generated
-        if kept or column.kind in ("text", "any"):  # what a kept column holds need not be what it declares
+        if kept or column.kind in (
+            "text",
+            "json",
+            "any",
+        ):  # what a kept column holds need not be what it declares
             inside = chosen is None or chosen.mask in _PASSES_PARTS_ON
             found.append(_Searched(table.name, column.name, kept, inside))
     return found

@@ -24,7 +24,11 @@ Apply = Callable[[pl.Series, Draw], pl.Series]
 TEXT: frozenset[Kind] = frozenset({"text", "any"})
 NUMBERS: frozenset[Kind] = frozenset({"integer", "number", "any"})
 ANYTHING: frozenset[Kind] = frozenset(get_args(Kind))
+TIMES: frozenset[Kind] = frozenset({"time"})
 DOMAIN = "example.test"
+MOST = 2**52 - 1
+APART = 16
+"""Hexadecimal digits that keep unique values apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,15 +234,15 @@ def postcode(values: pl.Series, draw: Draw) -> pl.Series:
 
 @register(fits=TEXT | NUMBERS)
 def phone(values: pl.Series, draw: Draw) -> pl.Series:
-    """A number under +999, a country code that is not in use."""
-    if values.dtype == pl.Int64 and draw.unique:
+    """A number under +999, a country code that is not in use; where whole numbers are too small for that, any other number."""
+    if values.dtype == pl.Int64 and (draw.unique or draw.highest is not None):
         return _permuted(values, draw, "phone")
     digest = draw.digest(values.cast(pl.String), "phone")
     digits = joined("999", digest.decimals(20)) if draw.unique else digest.number(9, leading=999)
     return digits.cast(pl.Int64) if values.dtype == pl.Int64 else joined("+", digits)
 
 
-@register()
+@register(fits=TEXT | {"ip"})
 def ip(values: pl.Series, draw: Draw) -> pl.Series:
     """An address from 198.18.0.0/15, or from 2001:db8::/32 for IPv6 and in unique columns: ranges kept for tests."""
     digest = draw.digest(values, "ip")
@@ -267,18 +271,21 @@ def password(values: pl.Series, draw: Draw) -> pl.Series:
     return joined("!", draw.digest(values, "password").text(40))
 
 
-@register(fits=TEXT | NUMBERS)
+@register(fits=TEXT | NUMBERS | {"uuid"})
 def token(values: pl.Series, draw: Draw) -> pl.Series:
-    """40 hexadecimal digits; whole numbers below 2**52 go through a keyed permutation, so unique keys stay unique."""
+    """40 hexadecimal digits (32 in a uuid); whole numbers from 0 to 2**52, or to the column's own highest, go through a keyed
+    permutation, so unique keys stay unique.
+    """
     if values.dtype == pl.Int64:
         return _permuted(values, draw, "token")
     return draw.digest(values.cast(pl.String), "token").text(40)
 
 
 def _permuted(values: pl.Series, draw: Draw, kind: str) -> pl.Series:
-    if not values.is_between(0, 2**52 - 1).all():
-        raise Unmaskable("holds whole numbers below 0 or above 2**52")
-    return permute(values, draw, kind)
+    highest = min(draw.highest or MOST, MOST)
+    if not values.is_between(0, highest).all():
+        raise Unmaskable(f"holds whole numbers below 0 or above {highest}")
+    return permute(values, draw, kind, highest)
 
 
 @register()
@@ -336,7 +343,7 @@ def number_noise(values: pl.Series, draw: Draw) -> pl.Series:
         step = where(numbers == 0, pl.Series([1.0]).new_from_index(0, values.len()), step)
         moved = moved.round()
         moved = where(moved == numbers, numbers + step, moved)
-        moved = moved.cast(pl.Int64)
+        moved = moved.clip(upper_bound=draw.highest).cast(pl.Int64)
     else:
         moved = moved.round(2)
         moved = where(moved == numbers, numbers + 0.01, moved)
@@ -344,7 +351,7 @@ def number_noise(values: pl.Series, draw: Draw) -> pl.Series:
 
 
 @register(
-    fits=TEXT | NUMBERS,
+    fits=TEXT | NUMBERS | TIMES,
     needs=frozenset({"days"}),
     parameters={"days": "how far at most", **IDENTITY},
     unique=False,

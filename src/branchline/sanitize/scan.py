@@ -13,7 +13,11 @@ from __future__ import annotations
 
 import re
 import secrets
+from threading import Lock
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from branchline.sanitize.drawing import mostly_distinct
@@ -27,7 +31,8 @@ LONGEST_RUN = 4
 FEWEST_DIGITS = 7
 SHORTEST = 8
 _WORDS = 1 << 22
-_ONE_BIT = pl.Series([1 << bit for bit in range(64)], dtype=pl.UInt64)
+_ONE = np.uint64(1)
+Numbers = npt.NDArray[Any]
 
 
 def normal(values: pl.Series) -> pl.Series:
@@ -78,37 +83,29 @@ class Filter:
 
     def __init__(self) -> None:
         self._seed = secrets.randbits(63)
-        self._words = pl.zeros(_WORDS, dtype=pl.UInt64, eager=True)
+        self._words = np.zeros(_WORDS, dtype=np.uint64)
+        self._adding = Lock()
         self.empty = True
 
     def add(self, forms: pl.Series) -> None:
         if forms.is_empty():
             return
-        self.empty = False
-        for word in ("word", "other"):
-            bits = self._bits(forms).select(pl.col(word).alias("word"), "bits")
-            while bits.height:  # forms that share a word overwrite each other: what is missing goes in again
-                self._words = self._words.scatter(
-                    bits["word"], self._words.gather(bits["word"]) | bits["bits"]
-                )
-                bits = bits.filter((self._words.gather(bits["word"]) & bits["bits"]) != bits["bits"])
+        one, other, bits = self._places(forms)
+        with self._adding:
+            self.empty = False
+            np.bitwise_or.at(self._words, one, bits)
+            np.bitwise_or.at(self._words, other, bits)
 
     def has(self, forms: pl.Series) -> pl.Series:
         """Which forms may have been added; the others were not."""
-        bits = self._bits(forms)
-        both = self._words.gather(bits["word"]) & self._words.gather(bits["other"])
-        return (both & bits["bits"]) == bits["bits"]
+        one, other, bits = self._places(forms)
+        return pl.Series((self._words[one] & self._words[other] & bits) == bits)
 
-    def _bits(self, forms: pl.Series) -> pl.DataFrame:
-        hashes = forms.hash(self._seed)
-        one = [_ONE_BIT.gather((hashes // 2**shift & 63).cast(pl.UInt32)) for shift in (24, 30, 36)]
-        return pl.DataFrame(
-            {
-                "word": (hashes & (_WORDS - 1)).cast(pl.UInt32),
-                "other": (hashes // 2**42).cast(pl.UInt32),
-                "bits": one[0] | one[1] | one[2],
-            }
-        )
+    def _places(self, forms: pl.Series) -> tuple[Numbers, Numbers, Numbers]:
+        """Of each form: its two words, and its bits in both."""
+        hashes = forms.hash(self._seed).to_numpy()
+        bits = _ONE << (hashes >> 24 & 63) | _ONE << (hashes >> 30 & 63) | _ONE << (hashes >> 36 & 63)
+        return (hashes & (_WORDS - 1)).view(np.int64), (hashes >> 42).view(np.int64), bits
 
 
 class Originals:

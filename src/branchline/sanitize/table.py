@@ -11,7 +11,7 @@ from branchline.domain.schema import Table
 from branchline.errors import Failed, Refused
 from branchline.ports import Block
 from branchline.sanitize.drawing import Draw, Person, joined, where
-from branchline.sanitize.masks import Mask, Unmaskable, catalogue
+from branchline.sanitize.masks import DOMAIN, Mask, Unmaskable, catalogue
 from branchline.sanitize.scan import Originals
 
 ATTEMPTS = 16
@@ -103,7 +103,9 @@ def masker_for(
         column = table.column(name)
         if column is None or column.generated or chosen.mask == "keep":
             continue
-        draw = Draw(key, locale, chosen.parameters, column.unique)
+        draw = Draw(
+            key, locale, chosen.parameters, column.unique, length=column.length, highest=column.highest
+        )
         columns.append(
             _Column(name, masks[chosen.mask], draw, identity_of(rule, name, chosen, by_value=by_value))
         )
@@ -185,7 +187,7 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
         return values
     if values.dtype in (pl.Int64, pl.Float64) and not mask.fits & {"integer", "number"}:
         values = values.cast(pl.String)
-    masked = mask.apply(values, draw)
+    masked = fitted(mask, mask.apply(values, draw), draw)
     if not mask.draws:
         return masked
     for _ in range(ATTEMPTS):
@@ -194,13 +196,29 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
             return masked
         draw = draw.again()
         positions = same.arg_true()
-        again = mask.apply(values.filter(same), draw)
+        again = fitted(mask, mask.apply(values.filter(same), draw), draw)
         masked = (
             masked.scatter(positions, again) if masked.dtype != pl.String else _placed(masked, same, again)
         )
     raise Failed(
         516, f"The mask {mask.name} keeps giving back what went in.", "Choose another mask for that column."
     )
+
+
+def fitted(mask: Mask, masked: pl.Series, draw: Draw) -> pl.Series:
+    """No longer than the column: an address keeps its domain, a unique value its end, which tells it from others."""
+    length = draw.length
+    if length is None or masked.dtype != pl.String or not (masked.str.len_bytes() > length).any():
+        return masked
+    long = masked.str.len_chars() > length
+    if not long.any():
+        return masked
+    if mask.name == "email":
+        room = length - len(DOMAIN) - 1
+        shorter = joined(masked.str.head(-len(DOMAIN) - 1).str.tail(room), f"@{DOMAIN}")
+    else:
+        shorter = masked.str.tail(length) if draw.unique else masked.str.head(length)
+    return where(long, shorter, masked)
 
 
 def _placed(masked: pl.Series, same: pl.Series, again: pl.Series) -> pl.Series:

@@ -194,7 +194,7 @@ class _Sanitizing:
         with origin.snapshot(version_id) as snapshot, copy.loader(new.id) as loader:
             copied = [name for name, rule in self.policy.tables.items() if rule.action == "copy"]
             known = snapshot.schema().tables.keys() & set(copied)
-            told = SyncProgress(new.slot, {name: snapshot.count(name) for name in known})
+            told = SyncProgress(new.slot, {name: snapshot.estimate(name) for name in known})
             done = replicate(snapshot, loader, self.policy, key=self.key, progress=told)
         return replace(done, key=fingerprint(self.key) if self.stable else "").to_dict()
 

@@ -86,6 +86,7 @@ def _table(connection: sqlite3.Connection, name: str, *, virtual: bool) -> Table
             unique=bool(pk) or column in unique,
             key=bool(pk),
             generated=hidden in (2, 3),
+            length=_length(declared),
         )
         for column, declared, notnull, pk, hidden in rows
         if hidden != 1
@@ -97,6 +98,12 @@ def _table(connection: sqlite3.Connection, name: str, *, virtual: bool) -> Table
         else "it has neither a key nor a rowid by which its rows could be found"
     )
     return Table(name, columns, _foreign_keys(connection, name), unsupported=unsupported)
+
+
+def _length(declared: str) -> int | None:
+    """SQLite does not keep to it; other engines do, and masked values should be the same there."""
+    found = re.search(r"CHAR[A-Z]*\s*\((\d+)\)", declared, re.IGNORECASE)
+    return int(found.group(1)) if found else None
 
 
 def _unique_columns(connection: sqlite3.Connection, table: str, columns: list[str]) -> set[str]:

@@ -1,0 +1,131 @@
+"""An engine's own client programs at work: their output in blocks of whole lines, their input from blocks, and their end.
+
+Rows go through them as lines of text, so no row becomes a Python object, and reading, masking and writing overlap. What they
+print on their error output may quote values: only `Client.refusal` looks at it, and an adapter says what may be told.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import IO, TypeVar
+
+BLOCK_BYTES = 4 * 2**20
+PIPE_BYTES = 2**20
+SET_PIPE_SIZE = 1031
+ENDING_SECONDS = 10
+_Item = TypeVar("_Item")
+
+
+class Client:
+    """One running client program. Its pipes are raw: what is written is taken at once."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.DEVNULL,
+    ) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the client
+        self._process = subprocess.Popen(
+            list(command),
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **environment},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=self._errors,
+            bufsize=0,
+        )
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def refusal(self) -> str | None:
+        """Waits for its end; None where that is a success, else what it printed, which may quote values."""
+        if self._process.wait() == 0:
+            return None
+        self._errors.seek(0)
+        return self._errors.read(64 * 1024).decode("utf-8", "replace") or "it ended without a word"
+
+    def end(self) -> None:
+        """Has it end, soon. From any thread."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def close(self) -> None:
+        """Ends it, if it has not ended by itself."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(ENDING_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._errors.close()
+
+
+@contextmanager
+def running(client: Client) -> Iterator[Client]:
+    """Ended with the context, whatever happens in it."""
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def line_blocks(pipe: IO[bytes]) -> Iterator[bytes]:
+    """All that comes, cut behind a line's end. A line longer than a block makes a longer block."""
+    _widen(pipe)
+    waiting: list[bytes] = []
+    size = 0
+    while piece := pipe.read(PIPE_BYTES):
+        size += len(piece)
+        waiting.append(piece)
+        cut = piece.rfind(b"\n") + 1 if size >= BLOCK_BYTES else 0
+        if cut:
+            rest = piece[cut:]
+            waiting[-1] = piece[:cut]
+            yield b"".join(waiting)
+            waiting, size = ([rest], len(rest)) if rest else ([], 0)
+    if waiting:
+        yield b"".join(waiting)
+
+
+def write_all(pipe: IO[bytes], data: bytes | memoryview) -> None:
+    """Raises BrokenPipeError when its reader has ended."""
+    view = memoryview(data)
+    while view:
+        view = view[pipe.write(view) :]
+
+
+def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """Has the next item made in a thread of its own while the one before is used."""
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        coming: Future[_Item | None] = pool.submit(next, items, None)
+        while (ready := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield ready
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    import fcntl  # noqa: PLC0415 - Linux only, like the constant
+
+    with suppress(OSError):
+        fcntl.fcntl(pipe, SET_PIPE_SIZE, PIPE_BYTES)

@@ -1,0 +1,340 @@
+"""Filling a new PostgreSQL version from a snapshot so that the values of masked columns are written masked only.
+
+The schema comes by pg_dump and goes by pg_restore, in two sections with the rows between them. Rows go from a psql that
+reads to a psql that writes: straight through a pipe where nothing is masked, else through Polars, masked columns first.
+Large tables are read and written in ranges of their pages, several at a time.
+"""
+
+# ruff: noqa: S608 - names are quoted by `identifier`, conditions were probed
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import PIPE
+from threading import Semaphore
+
+import polars as pl
+
+from branchline.adapters.databases.clients import Client, ahead, running, write_all
+from branchline.adapters.databases.postgresql_connection import (
+    Connection,
+    PostgresqlServer,
+    identifier,
+    refused,
+    scrubbed,
+)
+from branchline.adapters.databases.postgresql_snapshot import (
+    PostgresqlSnapshot,
+    as_kind,
+    opened,
+    program,
+    psql,
+)
+from branchline.adapters.databases.text_rows import fields, values, write_rows
+from branchline.domain.schema import Column
+from branchline.errors import Failed
+from branchline.ports import Block, MaskBlock, Snapshot
+
+SPLIT_PAGES = 4096
+"""32 MiB: a smaller table is copied in one piece."""
+TID_RANGES = 140000
+"""The first version that reads a range of pages without reading the others."""
+WRITING = {
+    "synchronous_commit": "off",
+    "maintenance_work_mem": "256MB",
+    "datestyle": "ISO, YMD",
+    "timezone": "UTC",
+}
+_LEFT_OUT = (
+    r" (EXTENSION|COMMENT) - (EXTENSION )?\S+ ?$"
+    r"| COMMENT - EXTENSION | SCHEMA - public | COMMENT - SCHEMA public | EVENT TRIGGER "
+)
+_SEQUENCES = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'S' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+_VIEWS = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm' AND {} ORDER BY c.oid"""
+
+
+class PostgresqlLoader:
+    """One new version while it is filled. `admin` may make extensions; everything else is made as `owner`."""
+
+    def __init__(self, admin: PostgresqlServer, database: str, owner: str, jobs: int | None = None) -> None:
+        self.admin, self.database, self.owner = admin, database, owner
+        self.jobs = jobs or max(2, os.cpu_count() or 2)
+        self.source: PostgresqlSnapshot | None = None
+        self._streams = Semaphore(self.jobs)
+        self._clients: set[Client] = set()
+        self._directory = tempfile.TemporaryDirectory(prefix="branchline-schema-")
+        self._dump = Path(self._directory.name) / "schema"
+
+    def close(self) -> None:
+        self.stop()
+        self._directory.cleanup()
+
+    def stop(self) -> None:
+        for client in list(self._clients):
+            client.end()
+
+    @contextmanager
+    def _running(self, client: Client) -> Iterator[Client]:
+        """Ended with the context, or by `stop`."""
+        self._clients.add(client)
+        try:
+            with running(client):
+                yield client
+        finally:
+            self._clients.discard(client)
+
+    def begin(self, source: Snapshot) -> None:
+        if not isinstance(source, PostgresqlSnapshot):
+            raise TypeError("a PostgreSQL version is filled from a PostgreSQL snapshot")
+        self.source = source
+        self._run(
+            "reading the schema",
+            *(program("pg_dump"), "-Fc", "--schema-only", "--no-owner", "--no-acl", "--no-publications"),
+            *("--no-subscriptions", f"--snapshot={source.id}", f"--file={self._dump}"),
+            environment=source.server.environment(source.database),
+        )
+        self._extend(source.connection)
+        self._restore("pre-data")
+
+    def copy(
+        self, table: str, masked: Sequence[str], mask: MaskBlock, *, where: str = "", keep: str = ""
+    ) -> int:
+        source = self._source()
+        columns = {column.name: column for column in source.table(table).stored}
+        order = [columns[name] for name in [*masked, *(name for name in columns if name not in masked)]]
+        ranges = self._ranges(table, where)
+        whole = len(ranges) == 1 and not source.place(table).partitioned
+
+        def stream(condition: str) -> int:
+            with self._streams:
+                into = self._writing(table, order, whole=whole)
+                if not masked:
+                    return self._piped(table, order, condition, into)
+                return self._masked(table, order, len(masked), mask, condition, keep, into)
+
+        with ThreadPoolExecutor(len(ranges), f"copy {table}") as pool:
+            return sum(pool.map(stream, ranges))
+
+    def _ranges(self, table: str, where: str) -> list[str]:
+        """Conditions that share a large table's rows out."""
+        source = self._source()
+        with scrubbed(f"measuring {table}"), source._asking:  # noqa: SLF001 - one engine, two files
+            sql = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
+            (pages,) = source.connection.execute(sql, (source.place(table).sql,)).fetchone() or (0,)
+        pieces = (
+            self.jobs if pages >= SPLIT_PAGES and source.connection.info.server_version >= TID_RANGES else 1
+        )
+        if pieces == 1:
+            return [where]
+        edges = [f"'({pages * at // pieces},0)'::tid" for at in range(pieces)]
+        ranges = [
+            f"ctid >= {edge}" + (f" AND ctid < {edges[at + 1]}" if at + 1 < pieces else "")
+            for at, edge in enumerate(edges)
+        ]
+        return [f"({where}\n) AND {each}" if where else each for each in ranges]
+
+    def _writing(self, table: str, order: Sequence[Column], *, whole: bool) -> Sequence[str]:
+        """What the writing psql does. Rows of a table that one transaction empties and fills are frozen at once."""
+        into = self._source().place(table).sql
+        listed = ", ".join(identifier(column.name) for column in order)
+        start = f"SET ROLE {identifier(self.owner)}; BEGIN" + (f"; TRUNCATE ONLY {into}" if whole else "")
+        return start, f"COPY {into} ({listed}) FROM STDIN{' WITH (FREEZE)' if whole else ''}", "COMMIT"
+
+    def _piped(self, table: str, order: Sequence[Column], where: str, into: Sequence[str]) -> int:
+        """From one psql to the other, not through this process."""
+        source = self._source()
+        with (
+            source.reader(_query(source, table, order, where)) as reading,
+            running(
+                psql(self.admin, self.database, WRITING, into, stdin=reading.stdout, stdout=PIPE)
+            ) as writing,
+        ):
+            reading.stdout.close()
+            said = writing.stdout.read()
+            self._settle(table, reading, writing)
+        return _copied(said)
+
+    def _masked(
+        self,
+        table: str,
+        order: Sequence[Column],
+        masked: int,
+        mask: MaskBlock,
+        where: str,
+        keep: str,
+        into: Sequence[str],
+    ) -> int:
+        source, names = self._source(), [column.name for column in order]
+
+        def lines() -> Iterator[memoryview]:
+            for frame in ahead(source.frames(table, names, where, keep)):
+                yield write_rows(_masked(frame, order, masked, mask, keep=bool(keep)))
+
+        with self._running(
+            psql(self.admin, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
+        ) as writing:
+            try:
+                for block in ahead(lines()):
+                    write_all(writing.stdin, block)
+                writing.stdin.close()
+            except BrokenPipeError:
+                pass
+            said = writing.stdout.read()
+            self._settle(table, writing)
+        return _copied(said)
+
+    def _settle(self, table: str, *clients: Client) -> None:
+        """Raises what one of them ended with: the writer's reason first, for a reader whose writer ends only says that."""
+        for client in reversed(clients):
+            if failure := refused(client, f"copying {table}"):
+                raise failure
+
+    def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - nothing of its own to rebuild
+        source = self._source()
+        self._restore("post-data")
+        with scrubbed("completing the copy"), self._connected() as target:
+            for schema, name in source.connection.execute(_SEQUENCES).fetchall():
+                sequence = f"{identifier(schema)}.{identifier(name)}"
+                row = source.connection.execute(f"SELECT last_value, is_called FROM {sequence}").fetchone()
+                if row:
+                    target.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))
+            filled = set(source.connection.execute(_VIEWS.format("c.relispopulated")).fetchall())
+            for schema, name in target.execute(_VIEWS.format("true")).fetchall():
+                if (schema, name) in filled:
+                    target.execute(f"REFRESH MATERIALIZED VIEW {identifier(schema)}.{identifier(name)}")
+            target.execute("ANALYZE")
+
+    def execute(self, statement: str) -> None:
+        with scrubbed("disarming", 514), self._connected() as target:
+            target.execute(statement)
+
+    def answer(self, query: str) -> object:
+        with scrubbed("asking an assertion", 514), self._connected() as target, target.transaction():
+            target.execute("SET TRANSACTION READ ONLY")
+            row = target.execute(query).fetchone()
+            return row[0] if row else None
+        raise AssertionError
+
+    def verify(self) -> Sequence[str]:
+        """What is not proved by PostgreSQL having made it: keys and indexes that it calls not valid, and that are so in the source."""
+        doubtful = (
+            "SELECT conrelid::regclass || ' has the unproved constraint ' || conname FROM pg_constraint WHERE NOT convalidated"
+            " UNION ALL SELECT indrelid::regclass || ' has the unfinished index ' || indexrelid::regclass FROM pg_index"
+            " WHERE NOT indisvalid ORDER BY 1"
+        )
+        with scrubbed("checking the copy"), self._connected() as target:
+            there = {row[0] for row in self._source().connection.execute(doubtful).fetchall()}
+            return [row[0] for row in target.execute(doubtful).fetchall() if row[0] not in there]
+        raise AssertionError
+
+    @contextmanager
+    def result(self) -> Iterator[Snapshot]:
+        with opened(self.admin, self.database) as snapshot:
+            yield snapshot
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with self.admin.connect(self.database, WRITING) as target:
+            target.execute(f"SET ROLE {identifier(self.owner)}")
+            yield target
+
+    def _extend(self, source: Connection) -> None:
+        """The source's extensions, in their versions where the server has those; only an administrator may make them."""
+        wanted = "SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'"
+        with scrubbed("making extensions"), self.admin.connect(self.database) as target:
+            for name, schema in source.execute(wanted).fetchall():
+                if schema not in ("public", "pg_catalog"):
+                    target.execute(
+                        f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)} AUTHORIZATION {identifier(self.owner)}"
+                    )
+                place = f"SCHEMA {identifier(schema)} " if schema != "pg_catalog" else ""
+                target.execute(f"CREATE EXTENSION IF NOT EXISTS {identifier(name)} {place}CASCADE")
+
+    def _restore(self, section: str) -> None:
+        listed = self._run(
+            "reading the schema", program("pg_restore"), "--list", f"--section={section}", str(self._dump)
+        )
+        wanted = self._dump.with_name(section)
+        made = {f" SCHEMA - {schema} " for schema in self._schemas()}
+        lines = [
+            line
+            for line in listed.splitlines()
+            if not re.search(_LEFT_OUT, line) and not any(each in f"{line} " for each in made)
+        ]
+        wanted.write_text("\n".join(lines) + "\n")
+        self._run(
+            "making the schema",
+            *(program("pg_restore"), "--exit-on-error", "--no-owner", "--no-acl", f"--role={self.owner}"),
+            *(f"--section={section}", f"--use-list={wanted}", f"--dbname={self.database}"),
+            *([f"--jobs={self.jobs}"] if section == "post-data" else []),
+            str(self._dump),
+            environment=self.admin.environment(self.database, WRITING),
+        )
+
+    def _schemas(self) -> list[str]:
+        with scrubbed("reading the schema"), self.admin.connect(self.database) as target:
+            return [row[0] for row in target.execute("SELECT nspname FROM pg_namespace").fetchall()]
+        raise AssertionError
+
+    def _run(self, doing: str, *command: str, environment: dict[str, str] | None = None) -> str:
+        with self._running(Client(command, environment or {}, stdout=PIPE)) as client:
+            said = client.stdout.read().decode("utf-8", "replace")
+            if failure := refused(client, doing):
+                raise failure
+        return said
+
+    def _source(self) -> PostgresqlSnapshot:
+        assert self.source is not None, "begin comes first"
+        return self.source
+
+
+def _query(source: PostgresqlSnapshot, table: str, order: Sequence[Column], where: str) -> str:
+    listed = ", ".join(identifier(column.name) for column in order)
+    return f"SELECT {listed} FROM {source.place(table).rows} WHERE {f'({where})' if where else 'true'}"
+
+
+def _masked(
+    frame: pl.DataFrame, order: Sequence[Column], masked: int, mask: MaskBlock, *, keep: bool
+) -> pl.DataFrame:
+    """The first columns masked, as fields again; what a keep-list lets pass is as it was, to the byte."""
+    first = [column.name for column in order[:masked]]
+    passing = frame.to_series(frame.width - 1) == "t" if keep else None
+    block = pl.DataFrame([as_kind(values(frame[column.name]), column.kind) for column in order[:masked]])
+    done = mask(Block(block, passing, None))
+    if done.columns != first or done.height != frame.height:
+        raise AssertionError("the masked block has other rows or columns")
+    written = [_field(done[column.name], column) for column in order[:masked]]
+    if passing is not None and passing.any():
+        written = [frame[each.name].zip_with(passing, each) for each in written]
+    return pl.DataFrame([*written, *(frame[column.name] for column in order[masked:])])
+
+
+def _field(masked: pl.Series, column: Column) -> pl.Series:
+    if masked.dtype == pl.Binary and column.kind == "binary":
+        return (
+            pl.select(pl.concat_str(pl.lit("\\\\x"), pl.lit(masked).bin.encode("hex")))
+            .to_series()
+            .alias(masked.name)
+        )
+    return fields(masked.cast(pl.String))
+
+
+def _copied(said: bytes) -> int:
+    """Rows that psql says it has copied."""
+    found = re.search(rb"^COPY (\d+)", said, re.MULTILINE)
+    if found is None:
+        raise Failed(
+            525, "The writing psql did not say how many rows it took.", "report this; nothing was switched"
+        )
+    return int(found.group(1))

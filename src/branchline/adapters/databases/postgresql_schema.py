@@ -1,0 +1,212 @@
+"""A PostgreSQL database's tables as the rules see them.
+
+Tables of the schema `public` have their bare name, others `schema.table`. A partitioned table is one table, whatever its
+partitions; what an extension brought along is the extension's business, unless it holds rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+
+from branchline.adapters.databases.postgresql_connection import Connection, identifier
+from branchline.domain.schema import Column, ForeignKey, Kind, Schema, Table
+
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("text", "varchar", "bpchar", "citext", "name"), "text"),
+    **dict.fromkeys(("json", "jsonb"), "json"),
+    **dict.fromkeys(("int2", "int4", "int8"), "integer"),
+    **dict.fromkeys(("numeric", "float4", "float8"), "number"),
+    **dict.fromkeys(("date", "timestamp", "timestamptz"), "time"),
+    **dict.fromkeys(("inet", "cidr"), "ip"),
+    "bytea": "binary",
+    "uuid": "uuid",
+}
+_HIGHEST = {"int2": 2**15 - 1, "int4": 2**31 - 1}
+_UUID_DIGITS = 32
+_VARHDRSZ = 4
+_OWN = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
+_RELATIONS = f"""
+SELECT c.oid, n.nspname, c.relname, c.relkind, e.extname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+LEFT JOIN pg_extension e ON e.oid = d.refobjid
+WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND {_OWN}
+ORDER BY n.nspname <> 'public', n.nspname, c.relname"""  # noqa: S608 - a constant
+_COLUMNS = """
+SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), coalesce(b.typname, t.typname),
+       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, a.attnotnull OR t.typnotnull, a.attgenerated <> ''
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN LATERAL (
+  WITH RECURSIVE base AS (
+    SELECT t.typbasetype AS oid WHERE t.typtype = 'd'
+    UNION ALL SELECT p.typbasetype FROM base JOIN pg_type p ON p.oid = base.oid WHERE p.typtype = 'd')
+  SELECT p.typname FROM base JOIN pg_type p ON p.oid = base.oid WHERE p.typtype <> 'd') b ON true
+WHERE a.attrelid = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum"""
+_UNIQUE = """
+SELECT i.indrelid, a.attname, i.indisprimary
+FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid
+WHERE i.indrelid = ANY(%s) AND (i.indisunique OR i.indisexclusion)
+UNION
+SELECT i.indrelid, a.attname, i.indisprimary
+FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+WHERE i.indrelid = ANY(%s) AND (i.indisunique OR i.indisexclusion)"""
+_FOREIGN_KEYS = """
+SELECT c.conrelid, r.oid,
+       (SELECT array_agg(a.attname ORDER BY k.o) FROM unnest(c.conkey) WITH ORDINALITY k(n, o)
+        JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n),
+       (SELECT array_agg(a.attname ORDER BY k.o) FROM unnest(c.confkey) WITH ORDINALITY k(n, o)
+        JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n)
+FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid
+WHERE c.contype = 'f' AND c.conrelid = ANY(%s) AND c.conparentid = 0
+ORDER BY c.conrelid, c.conname"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table of the policy is: `sql` is its name in SQL, with ONLY before it where rows of heirs are not its own."""
+
+    schema: str
+    name: str
+    partitioned: bool
+
+    @property
+    def sql(self) -> str:
+        return f"{identifier(self.schema)}.{identifier(self.name)}"
+
+    @property
+    def rows(self) -> str:
+        return self.sql if self.partitioned else f"ONLY {self.sql}"
+
+
+def place(table: str, connection: Connection) -> Place:
+    """Of a table by the name that a policy has for it."""
+    found = connection.execute(
+        "SELECT n.nspname, c.relname, c.relkind = 'p' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition"
+        " AND CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END = %s",
+        (table,),
+    ).fetchone()
+    if found is None:
+        return Place("public", table, partitioned=False)
+    return Place(*found)
+
+
+def read_schema(connection: Connection) -> Schema:
+    """Its tables, and what no policy can decide."""
+    relations = connection.execute(_RELATIONS).fetchall()
+    kept = [row for row in relations if row[4] is None or _has_rows(connection, row)]
+    names = {oid: name if schema == "public" else f"{schema}.{name}" for oid, schema, name, *_ in kept}
+    oids = list(names)
+    unique, keys = _unique_columns(connection, oids)
+    columns: dict[int, list[Column]] = defaultdict(list)
+    for oid, name, declared, base, modifier, required, generated in connection.execute(
+        _COLUMNS, (oids,)
+    ).fetchall():
+        key = name in keys[oid]
+        columns[oid].append(
+            Column(
+                name, declared, _kind(base, declared), nullable=not required and not key, unique=name in unique[oid], key=key,
+                generated=generated, length=_length(base, declared, modifier), highest=_HIGHEST.get(base),
+            )
+        )  # fmt: skip
+    foreign = _foreign_keys(connection, names)
+    tables = {
+        names[oid]: Table(
+            names[oid],
+            tuple(columns[oid]),
+            foreign_keys=tuple(foreign[oid]),
+            unsupported=_unsupported(kind, extension),
+        )
+        for oid, _, _, kind, extension in kept
+    }
+    return Schema(tables, tuple(_problems(connection)), strict=True)
+
+
+def key_columns(table: Table) -> list[str]:
+    """The primary key, by which rows are found again; none where there is none."""
+    return [column.name for column in table.columns if column.key]
+
+
+def _kind(base: str, declared: str) -> Kind:
+    return "other" if declared.endswith("[]") else _KINDS.get(base, "other")
+
+
+def _length(base: str, declared: str, modifier: int) -> int | None:
+    if base == "uuid":
+        return _UUID_DIGITS
+    if base in ("varchar", "bpchar") and modifier > _VARHDRSZ and not declared.endswith("[]"):
+        return int(modifier) - _VARHDRSZ
+    return None
+
+
+def _has_rows(connection: Connection, relation: tuple[object, ...]) -> bool:
+    """Of an extension's own tables, those that pg_dump would leave empty and that are not."""
+    _, schema, name, kind, _ = relation
+    if kind == "f":
+        return True
+    sql = f"SELECT EXISTS (SELECT FROM {identifier(str(schema))}.{identifier(str(name))})"  # noqa: S608 - quoted
+    return bool((connection.execute(sql).fetchone() or (False,))[0]) and str(name) != "spatial_ref_sys"
+
+
+def _unsupported(kind: str, extension: str | None) -> str:
+    if kind == "f":
+        return "it is a foreign table: its rows are another server's"
+    return f"it belongs to the extension {extension}, which makes it" if extension else ""
+
+
+def _unique_columns(
+    connection: Connection, oids: list[int]
+) -> tuple[dict[int, set[str]], dict[int, set[str]]]:
+    unique: dict[int, set[str]] = defaultdict(set)
+    keys: dict[int, set[str]] = defaultdict(set)
+    for oid, column, primary in connection.execute(_UNIQUE, (oids, oids)).fetchall():
+        unique[oid].add(column)
+        if primary:
+            keys[oid].add(column)
+    return unique, keys
+
+
+def _foreign_keys(connection: Connection, names: dict[int, str]) -> dict[int, list[ForeignKey]]:
+    found: dict[int, list[ForeignKey]] = defaultdict(list)
+    for oid, referred, columns, others in connection.execute(_FOREIGN_KEYS, (list(names),)).fetchall():
+        if referred in names:
+            found[oid].append(ForeignKey(tuple(columns), names[referred], tuple(others)))
+    return found
+
+
+def _problems(connection: Connection) -> list[str]:
+    """What would come along unseen, or not at all."""
+    questions = (
+        ("SELECT count(*) FROM pg_largeobject_metadata", "{} large objects: their content cannot be masked; keep files in a mount or a bytea column"),
+        ("SELECT count(*) FROM pg_foreign_server", "{} foreign servers: a copy would reach other databases; drop them in the source"),
+        ("SELECT count(*) FROM pg_event_trigger e WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = e.oid AND d.deptype = 'e')",
+         "{} event triggers: they would run while the copy is made; drop them in the source"),
+        ("SELECT count(*) FROM pg_database WHERE datname = current_database() AND pg_encoding_to_char(encoding) = 'SQL_ASCII'",
+         "the database has the encoding SQL_ASCII: nobody knows what its texts are; convert it to UTF8"),
+    )  # fmt: skip
+    found = []
+    for question, problem in questions:
+        (count,) = connection.execute(question).fetchone() or (0,)
+        if count:
+            found.append(
+                f"the database has {problem}".replace("{}", str(count)) if "{}" in problem else problem
+            )
+    return found
+
+
+def one_expression(text: str) -> bool:
+    """Whether parentheses around it cannot be left: they would otherwise let another statement in."""
+    bare = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", "x", text)
+    if re.search(r"['\"$;\\]|--|/\*", bare):
+        return False
+    depth = 0
+    for character in bare:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth < 0:
+            return False
+    return depth == 0

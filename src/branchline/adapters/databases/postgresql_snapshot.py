@@ -1,0 +1,263 @@
+"""Reading a PostgreSQL database at one moment, through as many connections as help.
+
+One transaction exports its snapshot (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-SNAPSHOT-SYNCHRONIZATION);
+whoever reads, pg_dump too, takes it over. Rows come as lines of text from psql, and Polars takes them apart.
+"""
+
+# ruff: noqa: S608 - names are quoted by `identifier`, values are bound, conditions were probed
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from subprocess import DEVNULL, PIPE
+from threading import RLock
+from typing import IO
+
+import polars as pl
+import psycopg
+
+from branchline.adapters.databases.clients import Client, ahead, line_blocks, running
+from branchline.adapters.databases.postgresql_connection import (
+    Connection,
+    PostgresqlServer,
+    identifier,
+    refused,
+    schema_words,
+    scrubbed,
+)
+from branchline.adapters.databases.postgresql_schema import (
+    Place,
+    key_columns,
+    one_expression,
+    place,
+    read_schema,
+)
+from branchline.adapters.databases.text_rows import read_rows, typed, values
+from branchline.domain.schema import Schema, Table
+from branchline.errors import Failed
+from branchline.ports import Block
+
+READING = {
+    "default_transaction_read_only": "on",
+    "default_transaction_isolation": "repeatable read",
+    "statement_timeout": "0",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "0",
+    "row_security": "off",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "timezone": "UTC",
+    "max_parallel_workers_per_gather": "0",
+}
+"""row_security off: a table whose policies would hide rows is an error, not a copy with fewer rows."""
+_KEEP = "branchline keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A block's rows by the values of their primary key, as text."""
+
+    frame: pl.DataFrame
+
+
+class PostgresqlSnapshot:
+    """Implements `branchline.ports.Snapshot`. `id`: what other transactions take it over by."""
+
+    def __init__(self, server: PostgresqlServer, database: str) -> None:
+        self.server, self.database = server, database
+        self.connection: Connection = server.connect(database, READING)
+        self._asking = RLock()
+        self._schema: Schema | None = None
+        self._places: dict[str, Place] = {}
+        with scrubbed(f"reading {database}"):
+            self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self.id = str(self._one("SELECT pg_export_snapshot()"))
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def schema(self) -> Schema:
+        if self._schema is None:
+            with scrubbed(f"reading the schema of {self.database}"), self._asking:
+                self._schema = read_schema(self.connection)
+        return self._schema
+
+    def table(self, name: str) -> Table:
+        return self.schema().tables[name]
+
+    def place(self, table: str) -> Place:
+        if table not in self._places:
+            with scrubbed(f"looking for {table}"), self._asking:
+                self._places[table] = place(table, self.connection)
+        return self._places[table]
+
+    def count(self, table: str, where: str = "") -> int:
+        with scrubbed(f"counting rows of {table}"), self._asking:
+            sql = f"SELECT count(*) FROM {self._rows(table)} WHERE {_condition(where)}"
+            return int(str(self._one(sql)))
+        raise AssertionError
+
+    def estimate(self, table: str) -> int:
+        """From the statistics of the last ANALYZE; where there are none, from the size of the table."""
+        sql = (
+            "SELECT sum(CASE WHEN c.reltuples >= 0 THEN c.reltuples ELSE pg_relation_size(c.oid) / 100 END)::bigint"
+            " FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = to_regclass(%s) OR c.oid IN"
+            " (SELECT relid FROM pg_partition_tree(to_regclass(%s))))"
+        )
+        with scrubbed(f"measuring {table}"), self._asking:
+            (rows,) = self.connection.execute(sql, [self.place(table).sql] * 2).fetchone() or (0,)
+            return int(rows or 0)
+        raise AssertionError
+
+    def probe(self, table: str, condition: str) -> str:
+        if not one_expression(condition):
+            return "it is not one SQL expression"
+        with self._asking:
+            try:
+                with self.connection.transaction():
+                    self.connection.execute(
+                        f"EXPLAIN SELECT 1 FROM {self._rows(table)} WHERE ({condition}\n)"
+                    )
+            except psycopg.Error as error:
+                said = error.diag.message_primary or ""
+                return schema_words(said) or f"PostgreSQL does not understand it ({error.sqlstate})"
+        return ""
+
+    def equal(self, column: str, others: Sequence[str]) -> str:
+        name = f"lower({identifier(column)}::text)"
+        return f"{name} IN ({', '.join(f'lower({identifier(other)}::text)' for other in others)}) AND {name} <> ''"
+
+    def blocks(
+        self, table: str, columns: Sequence[str], *, where: str = "", keep: str = ""
+    ) -> Iterator[Block]:
+        known = self.table(table)
+        kinds: Mapping[str, str] = {column.name: column.kind for column in known.columns}
+        keys = [name for name in key_columns(known) if name not in columns]
+        wanted = [*columns, *keys] or [known.columns[0].name]
+        for frame in ahead(self.frames(table, wanted, where, keep)):
+            meant = {name: values(frame[name]) for name in wanted}
+            locator = (
+                Keys(pl.DataFrame([meant[name] for name in key_columns(known)]))
+                if key_columns(known)
+                else None
+            )
+            block = pl.DataFrame([as_kind(meant[name], kinds[name]) for name in columns])
+            yield Block(block, frame[_KEEP] == "t" if keep else None, locator)
+
+    def frames(
+        self, table: str, columns: Sequence[str], where: str = "", keep: str = ""
+    ) -> Iterator[pl.DataFrame]:
+        """Fields as COPY writes them, in blocks; what `keep` says last."""
+        select = ", ".join(f"{identifier(name)}" for name in columns) + (
+            f", ({keep}\n) IS TRUE" if keep else ""
+        )
+        query = f"SELECT {select} FROM {self._rows(table)} WHERE {_condition(where)}"
+        names = [*columns, _KEEP] if keep else list(columns)
+        with self.reader(query) as client:
+            try:
+                yield from (read_rows(block, names) for block in line_blocks(client.stdout))
+            except ValueError as error:
+                raise Failed(
+                    525, f"Reading {table}: {error}.", "report this with the table's definition"
+                ) from None
+            if failure := refused(client, f"reading {table}"):
+                raise failure
+
+    @contextmanager
+    def reader(self, query: str) -> Iterator[Client]:
+        """A psql that writes a query's rows, as they are in this snapshot, to its output."""
+        commands = (
+            f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{self.id}'",
+            f"COPY ({query}) TO STDOUT",
+        )
+        with running(psql(self.server, self.database, READING, commands, stdout=PIPE, quiet=True)) as client:
+            yield client
+
+    def cells(
+        self, table: str, column: str, locator: object, rows: Sequence[int], masked: Collection[str]
+    ) -> Sequence[str | None] | None:
+        if not isinstance(locator, Keys) or set(locator.frame.columns) & set(masked):
+            return None
+        known = self.table(table)
+        keys = locator.frame.columns
+        declared = {each.name: each.declared for each in known.columns}
+        sought = locator.frame[list(rows)]
+        given = ", ".join(f"%s::{declared[name]}[]" for name in keys)
+        names = ", ".join(identifier(f"k{at}") for at in range(len(keys)))
+        match = " AND ".join(
+            f"t.{identifier(name)} = k.{identifier(f'k{at}')}" for at, name in enumerate(keys)
+        )
+        sql = (
+            f"SELECT t.{identifier(column)}::text FROM unnest({given}) WITH ORDINALITY AS k({names}, place)"
+            f" LEFT JOIN {self._rows(table)} AS t ON {match} ORDER BY k.place"
+        )
+        with scrubbed(f"reading {table}"), self._asking:
+            found = self.connection.execute(sql, [sought[name].to_list() for name in keys])
+            return [row[0] for row in found.fetchall()]
+        raise AssertionError
+
+    def _rows(self, table: str) -> str:
+        return self.place(table).rows
+
+    def _one(self, sql: str) -> object:
+        row = self.connection.execute(sql).fetchone()
+        return row[0] if row else None
+
+
+@contextmanager
+def opened(server: PostgresqlServer, database: str) -> Iterator[PostgresqlSnapshot]:
+    """A snapshot for the time of the context."""
+    snapshot = PostgresqlSnapshot(server, database)
+    try:
+        yield snapshot
+    finally:
+        snapshot.close()
+
+
+def psql(
+    server: PostgresqlServer,
+    database: str,
+    settings: Mapping[str, str],
+    commands: Sequence[str],
+    *,
+    stdin: int | IO[bytes] = DEVNULL,
+    stdout: int = DEVNULL,
+    quiet: bool = False,
+) -> Client:
+    """A psql with these commands, that ends at the first that fails, and then says its SQLSTATE only."""
+    given = [part for command in commands for part in ("-c", command)]
+    options = ["-X", *(["-q"] if quiet else []), "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate"]
+    return Client(
+        [program("psql"), *options, *given],
+        server.environment(database, settings),
+        stdin=stdin,
+        stdout=stdout,
+    )
+
+
+@cache
+def program(name: str) -> str:
+    """A client program of PostgreSQL: the newest that is installed. Raises Failed when there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
+    which = str(found[-1]) if found else shutil.which(name)
+    if which is None:
+        raise Failed(526, f"PostgreSQL's {name} is not installed here.", "apt-get install postgresql-client")
+    return which
+
+
+def as_kind(texts: pl.Series, kind: str) -> pl.Series:
+    """A block's column by its kind."""
+    if kind == "binary":
+        return texts.str.strip_prefix("\\x").str.decode("hex")
+    return typed(texts, {texts.name: kind})
+
+
+def _condition(where: str) -> str:
+    return f"({where}\n)" if where else "true"

@@ -1,0 +1,84 @@
+r"""Rows as lines of text: fields apart by tabs, `\N` for NULL, and a backslash before what would end a field or line.
+
+The form of PostgreSQL's COPY and of MySQL's LOAD DATA (https://www.postgresql.org/docs/current/sql-copy.html, "Text Format").
+Polars reads and writes it; only texts that hold a backslash are looked at again.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+NULL = r"\N"
+_MEANING = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0", "Z": "\x1a"}
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_TO_ESCAPE = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0": r"\0"}
+
+
+def read_rows(block: bytes, columns: Sequence[str]) -> pl.DataFrame:
+    """As they stand there, escapes and all. Raises ValueError where lines have other fields: nothing of them in its message."""
+    try:
+        frame = pl.read_csv(
+            block,
+            has_header=False,
+            separator="\t",
+            quote_char=None,
+            infer_schema=False,
+            empty_string_is_null=False,
+            raise_if_empty=False,
+            new_columns=list(columns),
+        )
+    except pl.exceptions.PolarsError:
+        frame = pl.DataFrame()
+    if frame.columns != list(columns):
+        raise ValueError("rows with other fields than were asked for")
+    return frame
+
+
+def values(fields: pl.Series) -> pl.Series:
+    """What fields mean: NULL, and texts without their escapes."""
+    escaped = fields.str.contains("\\", literal=True)
+    if not escaped.any():
+        return fields
+    odd = fields.filter(escaped)
+    meant = odd.set(odd == NULL, None)
+    if meant.null_count() < meant.len():
+        meant = pl.Series(
+            fields.name, [text and _ESCAPE.sub(_meant, text) for text in meant.to_list()], pl.String
+        )
+    places = pl.select(pl.when(escaped).then(escaped.cast(pl.UInt32).cum_sum() - 1)).to_series()
+    return meant.gather(places).zip_with(escaped, fields)
+
+
+def fields(values: pl.Series) -> pl.Series:
+    """Texts as they are written; NULL stays NULL."""
+    if not values.str.contains(r"[\\\t\n\r\x00]").any():
+        return values
+    return values.str.replace_many(list(_TO_ESCAPE), list(_TO_ESCAPE.values()))
+
+
+def write_rows(frame: pl.DataFrame) -> memoryview:
+    """Columns that are fields already, as lines."""
+    out = io.BytesIO()
+    frame.write_csv(out, include_header=False, separator="\t", quote_style="never", null_value=NULL)
+    return out.getbuffer()
+
+
+def _meant(found: re.Match[str]) -> str:
+    character = found.group(1)
+    return _MEANING.get(character, character)
+
+
+def typed(values: pl.Series, kinds: Mapping[str, str]) -> pl.Series:
+    """By the kind of the column with this name: whole numbers, numbers, bytes (from hexadecimal digits), else text."""
+    kind = kinds.get(values.name, "text")
+    if kind == "integer":
+        return values.cast(pl.Int64, strict=False)
+    if kind == "number":
+        return values.cast(pl.Float64, strict=False)
+    if kind == "binary":
+        return values.str.decode("hex")
+    return values
