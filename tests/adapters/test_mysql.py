@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from branchline.adapters.databases.mysql import MysqlDatabase
@@ -229,11 +230,13 @@ def test_a_masked_value_that_does_not_fit_is_refused_and_not_cut(
     mysql_bench: MysqlBench, mariadb: Server
 ) -> None:
     script = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(3));\nINSERT INTO t VALUES (1, 'abc');"
-    policy = "tables: {t: {columns: {id: keep, v: {mask: constant, value: 'far too long'}}}}"
-    with production(mariadb, script) as (name, account):
-        with pytest.raises(Failed, match=r"does not fit t\.v \(1265|1406\)") as caught:
-            sync(mysql_bench, account, name, policy, scan=False)
-    assert "far" not in str(caught.value)
+    with production(mariadb, script) as (name, account), opened(account, name) as snapshot:
+        mysql_bench.database.create("copy")
+        with mysql_bench.database.loader("copy") as loader:
+            loader.begin(snapshot)
+            with pytest.raises(Failed, match=r"does not fit t\.v \((1265|1406)\)") as caught:
+                loader.copy("t", ("v",), lambda _: pl.DataFrame({"v": ["far too long"]}))
+            assert "far" not in str(caught.value)
     mysql_bench.database.remove("copy")
     assert mysql_bench.database.names() == []
 
@@ -308,9 +311,11 @@ def test_a_source_whose_account_may_write_is_refused_unless_that_is_allowed(
         assert caught.value.number == 533
         with opened(account, name, allow_writable_source=True):
             pass
-    with production(mariadb, "CREATE TABLE t (id INT PRIMARY KEY)") as (name, account):
-        with opened(account, name, allow_writable_source=False) as snapshot:
-            assert set(snapshot.schema().tables) == {"t"}
+    with (
+        production(mariadb, "CREATE TABLE t (id INT PRIMARY KEY)") as (name, account),
+        opened(account, name, allow_writable_source=False) as snapshot,
+    ):
+        assert set(snapshot.schema().tables) == {"t"}
 
 
 def test_what_the_account_cannot_see_is_a_problem_of_the_schema(mariadb: Server) -> None:
@@ -441,6 +446,25 @@ def test_a_session_that_the_server_ends_in_the_middle_is_one_clear_error(
     assert caught.value.number == 531
     mysql_bench.database.remove("copy")
     assert mysql_bench.database.names() == []
+
+
+def test_a_table_without_a_key_that_is_left_in_the_middle_ends_on_the_server(
+    mysql_bench: MysqlBench, mariadb: Server
+) -> None:
+    script = "CREATE TABLE t (v TEXT);\nINSERT INTO t SELECT REPEAT(seq, 20) FROM seq_1_to_60000;"
+
+    def break_down(block):
+        raise Refused(999, "no")
+
+    with production(mariadb, script) as (name, account):
+        mysql_bench.database.create("copy")
+        with opened(account, name) as snapshot, mysql_bench.database.loader("copy") as loader:
+            loader.begin(snapshot)
+            with pytest.raises(Refused, match="no"):
+                loader.copy("t", ("v",), break_down)
+        left = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = "
+        while mariadb.read(left + f"'{name}'") != [(0,)]:
+            pass
 
 
 def test_closing_a_session_ends_what_it_was_doing_on_the_server(mariadb: Server) -> None:

@@ -201,7 +201,12 @@ def private_server(*settings: str) -> Iterator[Server]:
         server = subprocess.Popen(
             [
                 *("mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={directory}/socket"),
-                *(f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={directory}/pid"),
+                *(
+                    f"--port={port}",
+                    "--bind-address=127.0.0.1",
+                    f"--pid-file={directory}/pid",
+                    f"--tmpdir={directory}",
+                ),
                 *(f"--{setting}" for setting in (*UNSAFE_BUT_QUICK, *settings)),
             ],
             stdout=subprocess.DEVNULL,

@@ -167,8 +167,9 @@ class Session:
 
     def streamed(self, sql: str, rows: int, size: int) -> Iterator[Sequence[Row]]:
         """The rows of a query as they come, about so many rows or bytes at a time; the session is taken until the last."""
+        cursor = self.connection.cursor(SSCursor)
         self._busy = True
-        with self.connection.cursor(SSCursor) as cursor:
+        try:
             cursor.execute(sql)
             some: list[Row] = []
             held = 0
@@ -180,7 +181,12 @@ class Session:
                     some, held = [], 0
             if some:
                 yield some
-        self._busy = False
+            self._busy = False
+        finally:
+            if self._busy:
+                self.close()  # left in the middle: the rest is not waited for
+                if cursor._result is not None:  # noqa: SLF001 - it would be, when the cursor is forgotten
+                    cursor._result.unbuffered_active = False  # noqa: SLF001
 
     @contextmanager
     def _cursor(self) -> Iterator[Cursor]:
@@ -196,18 +202,18 @@ class Session:
     def close(self) -> None:
         """Ends it, and on the server what it was cut short in."""
         if self._busy:
-            self._end_on_server()
+            self.end()
         with suppress(pymysql.MySQLError, OSError):
             self.connection.close()
 
-    def _end_on_server(self) -> None:
+    def end(self) -> None:
+        """Has the server end it, from any thread: whatever it waits for raises, soon."""
         with suppress(BranchlineError, pymysql.MySQLError, OSError):
-            number = int(self.connection.thread_id())
             other = Session(self.server)
             try:
-                other.run(f"KILL {number}")
+                other.run(f"KILL {self.connection.thread_id()}")
             finally:
-                other.close()
+                other.connection.close()
 
 
 @contextmanager

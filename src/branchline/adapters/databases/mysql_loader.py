@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TypeVar
 
 import polars as pl
 import pymysql
 
+from branchline.adapters.databases.clients import ahead
 from branchline.adapters.databases.mysql_connection import MysqlServer, Session, identifier, scrubbed
 from branchline.adapters.databases.mysql_definitions import Definitions, Program, make
 from branchline.adapters.databases.mysql_reader import (
@@ -47,14 +47,16 @@ LOADING = (
 _ANY = f"[{ESCAPE}{FIELDS}{ROWS}]"
 _CUT = 1265
 _AT_COLUMN = re.compile(r"column [`']?(?:[^ ]*\.)?[`']?([^`']+)[`'] at row")
-_Item = TypeVar("_Item")
 
 
 class MysqlLoader:
     """One new database while it is filled. `confined` is an account that reaches nothing else."""
 
-    def __init__(self, server: MysqlServer, database: str, owner: str, confined: MysqlServer) -> None:
+    def __init__(
+        self, server: MysqlServer, database: str, owner: str, confined: MysqlServer, jobs: int = JOBS
+    ) -> None:
         self.server, self.database, self.owner, self.confined = server, database, owner, confined
+        self.jobs = jobs
         self.source: MysqlSnapshot | None = None
         self.definitions: Definitions | None = None
         self.sessions: list[Session] = []
@@ -62,6 +64,10 @@ class MysqlLoader:
     def close(self) -> None:
         for session in self.sessions:
             session.close()
+
+    def stop(self) -> None:
+        for session in list(self.sessions):
+            session.end()
 
     def begin(self, source: Snapshot) -> None:
         if not isinstance(source, MysqlSnapshot):
@@ -90,7 +96,7 @@ class MysqlLoader:
         filling = _Filling(session, layout, tuple(masked), passing)
         pieces = source.pieces(table, masked, passing, where=where, keep=keep)
         with scrubbed(f"copying {table}"):
-            ready = _ahead(filling.lines(piece, mask) for piece in _ahead(pieces))
+            ready = ahead(filling.lines(piece, mask) for piece in ahead(pieces))
             rows = sum(filling.load(lines, count) for lines, count in ready)
         session.close()
         self.sessions.remove(session)
@@ -99,7 +105,7 @@ class MysqlLoader:
     def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - no virtual tables here
         definitions = self._definitions()
         self._source().refuse_changes()
-        with ThreadPoolExecutor(JOBS, "index") as pool:
+        with ThreadPoolExecutor(self.jobs, "index") as pool:
             list(pool.map(self._index, [table.additions for table in definitions.tables if table.additions]))
         session = self._session()
         with scrubbed("adding foreign keys"):
@@ -278,12 +284,3 @@ def _beside(fields: pl.DataFrame, passing: bytes | Sequence[bytes] | None) -> by
         passing = passing.split(ROWS_BYTE)
     rows = zip(joined.cast(pl.Binary).to_list(), passing, strict=True)
     return ROWS_BYTE.join(map(FIELDS_BYTE.join, rows)) + ROWS_BYTE
-
-
-def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """Has the next item made in a thread of its own while the one before is used."""
-    with ThreadPoolExecutor(1, "ahead") as pool:
-        coming: Future[_Item | None] = pool.submit(next, items, None)
-        while (ready := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield ready

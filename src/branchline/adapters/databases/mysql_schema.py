@@ -148,7 +148,7 @@ def read_catalog(session: Session, database: str) -> Catalog:
         )
         layouts[name] = Layout(name, engine, shapes, _walked(shapes, found))
     return Catalog(
-        Schema(tables, tuple(_problems(session, database))),
+        Schema(tables, tuple(_problems(session, database)), strict=True),
         layouts,
         tuple(name for name, kind, *_ in listed if kind == "VIEW"),
         tuple(name for name, kind, *_ in listed if kind == "SEQUENCE"),
