@@ -311,7 +311,10 @@ def _masked(
     first = [column.name for column in order[:masked]]
     passing = frame.to_series(frame.width - 1) == "t" if keep else None
     block = pl.DataFrame([as_kind(values(frame[column.name]), column.kind) for column in order[:masked]])
-    done = mask(Block(block, passing, None))
+    beside = [
+        values(frame[column.name]) for column in order[masked:] if column.kind in ("text", "json", "integer")
+    ]
+    done = mask(Block(block, passing, None, pl.DataFrame(beside)))
     if done.columns != first or done.height != frame.height:
         raise AssertionError("the masked block has other rows or columns")
     written = [_field(done[column.name], column) for column in order[:masked]]

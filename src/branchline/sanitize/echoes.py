@@ -1,0 +1,56 @@
+"""Kept columns that hold what was masked in the same row, noticed while the row passes by.
+
+Only candidates are kept, and only the first so many of a column: whether they are leaks is decided by how often the whole
+column holds them (`branchline.sanitize.leaks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+
+import polars as pl
+
+MOST_VALUES = 10_000
+NONE_FOUND = {"value": pl.String, "times": pl.Int64}
+
+
+class Echoes:
+    """By table and column: each `value` of a kept column that equals an original of its row, and in how many rows it does."""
+
+    def __init__(self) -> None:
+        self.looked_at: set[str] = set()
+        """Tables whose kept columns passed by."""
+        self._found: dict[tuple[str, str], pl.DataFrame] = {}
+        self._adding = Lock()
+
+    def of(self, table: str, column: str) -> pl.DataFrame:
+        return self._found.get((table, column), pl.DataFrame(schema=NONE_FOUND))
+
+    def look(
+        self, table: str, secrets: Sequence[pl.Series], beside: pl.DataFrame, keep: pl.Series | None
+    ) -> None:
+        """At one block, whatever the case of letters; rows that a keep-list lets pass are none of it."""
+        self.looked_at.add(table)
+        lowered = [_lowered(each) for each in secrets if each.null_count() < each.len()]
+        for kept in beside.iter_columns() if lowered else ():
+            values = _lowered(kept)
+            equal = values == lowered[0]
+            for each in lowered[1:]:
+                equal |= values == each
+            equal &= values != ""
+            if keep is not None:
+                equal &= ~keep
+            if equal.any():
+                self._add(table, kept.filter(equal))
+
+    def _add(self, table: str, values: pl.Series) -> None:
+        here = values.alias("value").value_counts(name="times").cast({"times": pl.Int64})
+        with self._adding:
+            both = pl.concat([self.of(table, values.name), here])
+            merged = both.group_by("value", maintain_order=True).agg(pl.col("times").sum())
+            self._found[table, values.name] = merged.head(MOST_VALUES)
+
+
+def _lowered(values: pl.Series) -> pl.Series:
+    return values.str.to_lowercase() if values.dtype == pl.String else values.cast(pl.String, strict=False)
