@@ -217,11 +217,11 @@ class PostgresqlLoader:
             target.execute("ANALYZE")
 
     def execute(self, statement: str) -> None:
-        with scrubbed("disarming", 514), self._connected() as target:
+        with scrubbed("disarming", 508), self._connected() as target:
             target.execute(statement)
 
     def answer(self, query: str) -> object:
-        with scrubbed("asking an assertion", 514), self._connected() as target, target.transaction():
+        with scrubbed("asking an assertion", 508), self._connected() as target, target.transaction():
             target.execute("SET TRANSACTION READ ONLY")
             row = target.execute(query).fetchone()
             return row[0] if row else None
