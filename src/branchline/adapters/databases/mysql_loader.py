@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 
 import polars as pl
 import pymysql
@@ -94,9 +94,13 @@ class MysqlLoader:
         layout = source.layout(table)
         passing = [shape.column.name for shape in layout.stored if shape.column.name not in masked]
         filling = _Filling(session, layout, tuple(masked), passing)
-        pieces = source.pieces(table, masked, passing, where=where, keep=keep)
-        with scrubbed(f"copying {table}"):
-            ready = ahead(filling.lines(piece, mask) for piece in ahead(pieces))
+        with (
+            scrubbed(f"copying {table}"),
+            closing(source.pieces(table, masked, passing, where=where, keep=keep)) as pieces,
+            closing(ahead(pieces)) as coming,
+            closing(filling.lines(piece, mask) for piece in coming) as made,
+            closing(ahead(made)) as ready,
+        ):
             rows = sum(filling.load(lines, count) for lines, count in ready)
         session.close()
         self.sessions.remove(session)
@@ -274,13 +278,13 @@ def _beside(fields: pl.DataFrame, passing: bytes | Sequence[bytes] | None) -> by
     """Masked fields and those that pass through, row by row; in Polars where the latter are text."""
     joined = fields.select(pl.concat_str(pl.all(), separator=FIELDS).alias("masked"))["masked"]
     if passing is None:
-        return (joined.str.join(ROWS).item() + ROWS).encode()
+        return str(joined.str.join(ROWS).item() + ROWS).encode()
     if isinstance(passing, bytes):
         text = pl.Series([passing], dtype=pl.Binary).cast(pl.String, strict=False)
         if not text.null_count():
             both = pl.DataFrame([joined, text.str.split(ROWS).explode().alias("passing")])
             lines = both.select(pl.concat_str(pl.all(), separator=FIELDS).str.join(ROWS)).item()
-            return (lines + ROWS).encode()
+            return str(lines + ROWS).encode()
         passing = passing.split(ROWS_BYTE)
     rows = zip(joined.cast(pl.Binary).to_list(), passing, strict=True)
     return ROWS_BYTE.join(map(FIELDS_BYTE.join, rows)) + ROWS_BYTE
