@@ -14,6 +14,9 @@ from typing import IO
 LIMIT = 300.0
 """Seconds that one timed run may take."""
 
+COMPLAINT = 3
+"""Lines of what a command said at its end that are told."""
+
 
 class DidNotRun(Exception):  # noqa: N818 - says what happened, as the project's errors do
     """A command failed or took too long; says which and why."""
@@ -50,7 +53,7 @@ def run(
         said = complaint if process is last else b""
         if end:
             lines = said.decode(errors="replace").strip().splitlines()
-            raise DidNotRun(f"{_name(command)} ended with {end}: {lines[-1] if lines else ''}")
+            raise DidNotRun(f"{_name(command)} ended with {end}: {' '.join(lines[-COMPLAINT:])}")
     return seconds, printed.decode()
 
 

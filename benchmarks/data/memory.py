@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.data.commands import DidNotRun
+from benchmarks.data.commands import COMPLAINT, DidNotRun
 from benchmarks.data.contender import Job
 from benchmarks.data.sync import COMMAND, request
 
@@ -40,7 +40,8 @@ def peak(job: Job) -> int:
             child.kill()
         printed, complaint = child.communicate()
     if child.returncode:
-        raise DidNotRun(complaint.decode(errors="replace").strip().rpartition("\n")[2])
+        lines = complaint.decode(errors="replace").strip().splitlines()
+        raise DidNotRun(" ".join(lines[-COMPLAINT:]))
     own, largest_child = json.loads(printed)["kilobytes"]
     return max(most, int(own + largest_child) * 1024)
 
