@@ -205,6 +205,7 @@ class _Filling:
         self.session, self.layout = session, layout
         self.masked = [layout.shape(name) for name in masked]
         self.into = _into(layout, self.masked, [layout.shape(name) for name in passing])
+        self.passing = [layout.shape(name) for name in passing]
         self.enums = {shape.column.name for shape in layout.columns if shape.type == "enum"} - set(masked)
 
     def lines(self, piece: Piece, mask: MaskBlock) -> tuple[bytes, int]:
@@ -215,11 +216,36 @@ class _Filling:
         for shape in self.masked:
             if shape.column.kind == "integer" and piece.frame[shape.column.name].dtype == pl.String:
                 raise too_large(self.layout.name, shape.column.name)
-        frame = mask(Block(piece.frame, piece.keep, piece.place))
+        frame = mask(Block(piece.frame, piece.keep, piece.place, self._kept(piece.passing)))
         if frame.columns != [shape.column.name for shape in self.masked] or frame.height != piece.rows:
             raise AssertionError(f"the masked block of {self.layout.name} has other rows or columns")
         fields = frame.select(_field(shape, frame[shape.column.name]) for shape in self.masked)
         return _beside(fields, piece.passing), piece.rows
+
+    def _kept(self, passing: bytes | Sequence[bytes] | None) -> pl.DataFrame | None:
+        """The texts and whole numbers among the columns that pass through, None where they cannot be told apart."""
+        readable = [
+            shape.column.name for shape in self.passing if shape.column.kind in ("text", "json", "integer")
+        ]
+        joined = passing if isinstance(passing, bytes) else ROWS_BYTE.join(passing or [])
+        if not readable or not joined:
+            return pl.DataFrame()
+        try:
+            every = pl.read_csv(
+                joined,
+                has_header=False,
+                separator=FIELDS,
+                eol_char=ROWS,
+                quote_char=None,
+                infer_schema=False,
+                null_values=NULL,
+                empty_string_is_null=False,
+                new_columns=[shape.column.name for shape in self.passing],
+                encoding="utf8-lossy",
+            )
+        except pl.exceptions.PolarsError:
+            return None
+        return every.select(readable)
 
     def load(self, lines: bytes, rows: int) -> int:
         """Raises Failed when not each row was loaded as it is."""
