@@ -42,11 +42,16 @@ def config_directory() -> Path:
 def open_platform() -> Platform:
     """The platform of this process, as config/ and the environment say. Raises BadInput for a broken config."""
     settings = read_settings(config_directory() / "branchline.yaml")
-    return _platform(settings, config_directory() / "plans.yaml")
+    return _platform(settings, config_directory() / "plans.yaml", pack_directories())
+
+
+def pack_directories() -> tuple[Path, ...]:
+    """Where sanitization packs lie: sanitization/ of the operator's configuration, then that of the checkout."""
+    return tuple(dict.fromkeys(each / "sanitization" for each in (config_directory(), CHECKOUT / "config")))
 
 
 @cache
-def _platform(settings: Settings, plans: Path) -> Platform:
+def _platform(settings: Settings, plans: Path, packs: tuple[Path, ...]) -> Platform:
     layout = Layout(settings.home)
     layout.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = open_store(state_url(settings, layout.state), layout.key)
@@ -74,6 +79,7 @@ def _platform(settings: Settings, plans: Path) -> Platform:
     platform = Platform(
         settings=settings,
         plans=read_plans(plans),
+        packs=packs,
         layout=layout,
         store=store,
         artifacts=artifacts,
@@ -115,7 +121,23 @@ def _existing_postgresql(url: str, database: str | None) -> Existing:
     return PostgresqlExisting(url, database)
 
 
-ENGINES = {"postgresql": Engine(_postgresql, _existing_postgresql)}
+def _mysql(url: str, slug: str, secret: bytes, jobs: int | None) -> Database:
+    from branchline.adapters.databases.mysql import MysqlDatabase  # noqa: PLC0415 - as above
+    from branchline.adapters.databases.mysql_connection import MysqlServer  # noqa: PLC0415
+
+    return MysqlDatabase(MysqlServer.from_url(url), slug, secret, sessions=jobs or os.cpu_count() or 1)
+
+
+def _existing_mysql(url: str, database: str | None) -> Existing:
+    from branchline.adapters.databases.mysql_existing import MysqlExisting  # noqa: PLC0415 - as above
+
+    return MysqlExisting(url, database)
+
+
+ENGINES = {
+    "postgresql": Engine(_postgresql, _existing_postgresql),
+    "mysql": Engine(_mysql, _existing_mysql),
+}
 """By name, those whose databases are on servers: one line for each."""
 
 

@@ -290,7 +290,7 @@ class App:
         return "exclusive" if self.hooks.deploy and self.databases else "none"
 
 
-DATABASE_ENGINES = {"sqlite": "sqlite", "postgresql": "postgresql"}
+DATABASE_ENGINES = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 """The engine, which there is an adapter for, by the type of a service."""
 SERVER_ENGINES = frozenset(DATABASE_ENGINES.values()) - {"sqlite"}
 """Engines whose databases are on a server, not in a file."""

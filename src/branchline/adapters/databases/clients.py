@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import IO, TypeVar
@@ -59,6 +59,11 @@ class Client:
             return None
         self._errors.seek(0)
         return self._errors.read(64 * 1024).decode("utf-8", "replace") or "it ended without a word"
+
+    def end(self) -> None:
+        """Has it end, soon. From any thread."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
 
     def close(self) -> None:
         """Ends it, if it has not ended by itself."""
@@ -110,7 +115,7 @@ def write_all(pipe: IO[bytes], data: bytes | memoryview) -> None:
         view = view[pipe.write(view) :]
 
 
-def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+def ahead(items: Iterator[_Item]) -> Generator[_Item, None, None]:
     """Has the next item made in a thread of its own while the one before is used."""
     with ThreadPoolExecutor(1, "ahead") as pool:
         coming: Future[_Item | None] = pool.submit(next, items, None)

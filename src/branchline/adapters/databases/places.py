@@ -114,7 +114,7 @@ class Places:
                 f"(name one that only reads, or a standby, or set allow_writable_source: true)"
             )
         if adoption.max_replication_lag is not None and database.source.lag() is None:
-            yield f"{key}: max_replication_lag is set, and the account may not see the lag (GRANT pg_monitor)"
+            yield f"{key}: max_replication_lag is set, and its server does not tell this account how far it is behind"
         known = database.source.identity() | database.own.identity()
         server = self._server_url(target, engine)
         for version in (there := self.of(target, name)).names():

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from branchline.adapters.databases.postgresql_connection import Connection, PostgresqlServer, scrubbed
 from branchline.adapters.databases.postgresql_rights import writing_rights
 from branchline.adapters.databases.postgresql_snapshot import opened
-from branchline.errors import Unavailable
+from branchline.adapters.databases.replication_lag import LagWatch
 from branchline.ports import Snapshot
 
-ASKED_EVERY, PATIENCE = 1.0, 600.0
-"""Seconds between two looks at the replication, and for how long one sync waits for it in a row."""
 _OF_CLUSTER = """
 SELECT 'cluster ' || s.system_identifier || '/' || d.oid FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()"""
 _OF_SERVER = """
@@ -89,40 +85,6 @@ class PostgresqlExisting:
     def _connected(self) -> Iterator[Connection]:
         with self.server.connect(self.database, {"default_transaction_read_only": "on"}) as connection:
             yield connection
-
-
-class LagWatch:
-    """Makes whoever reads wait while replication is behind. For any number of threads at once."""
-
-    def __init__(
-        self,
-        lag: Callable[[], float | None],
-        longest: float,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._lag, self._longest, self._sleep, self._clock = lag, longest, sleep, clock
-        self._asking = threading.Lock()
-        self._fine_until = 0.0
-
-    def wait(self) -> None:
-        """Returns when it is not further behind than it may be. Raises Unavailable when that takes too long."""
-        with self._asking:
-            began = self._clock()
-            while self._clock() >= self._fine_until:
-                lag = self._lag()
-                if lag is not None and lag <= self._longest:
-                    self._fine_until = self._clock() + ASKED_EVERY
-                elif self._clock() - began > PATIENCE:
-                    behind = "cannot be told any more" if lag is None else f"is {lag:.0f} s"
-                    raise Unavailable(
-                        530,
-                        f"The source's replication lag {behind}, over the {self._longest:g} s that max_replication_lag"
-                        f" allows, for {PATIENCE / 60:.0f} min.",
-                        "sync when the source is less busy; nothing was switched",
-                    )
-                else:
-                    self._sleep(ASKED_EVERY)
 
 
 def _lag(connection: Connection) -> float | None:

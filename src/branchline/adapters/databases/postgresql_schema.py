@@ -124,7 +124,7 @@ def read_schema(connection: Connection) -> Schema:
         )
         for oid, _, _, kind, extension in kept
     }
-    return Schema(tables, tuple(_problems(connection)))
+    return Schema(tables, tuple(_problems(connection)), strict=True)
 
 
 def key_columns(table: Table) -> list[str]:

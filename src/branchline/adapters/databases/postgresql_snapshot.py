@@ -37,7 +37,7 @@ from branchline.adapters.databases.postgresql_schema import (
     place,
     read_schema,
 )
-from branchline.adapters.databases.text_rows import read_rows, typed, values
+from branchline.adapters.databases.text_rows import Fields, read_rows, typed
 from branchline.domain.schema import Schema, Table
 from branchline.errors import Failed
 from branchline.ports import Block
@@ -74,6 +74,7 @@ class PostgresqlSnapshot:
         self.server, self.database = server, database
         self.connection: Connection = server.connect(database, READING)
         self.wait_while_lagging: Callable[[], None] | None = None
+        """Called between blocks, in any thread; None where replication is not watched."""
         self._asking = RLock()
         self._schema: Schema | None = None
         self._places: dict[str, Place] = {}
@@ -105,6 +106,18 @@ class PostgresqlSnapshot:
             return int(str(self._one(sql)))
         raise AssertionError
 
+    def estimate(self, table: str) -> int:
+        """From the statistics of the last ANALYZE; where there are none, from the size of the table."""
+        sql = (
+            "SELECT sum(CASE WHEN c.reltuples >= 0 THEN c.reltuples ELSE pg_relation_size(c.oid) / 100 END)::bigint"
+            " FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = to_regclass(%s) OR c.oid IN"
+            " (SELECT relid FROM pg_partition_tree(to_regclass(%s))))"
+        )
+        with scrubbed(f"measuring {table}"), self._asking:
+            (rows,) = self.connection.execute(sql, [self.place(table).sql] * 2).fetchone() or (0,)
+            return int(rows or 0)
+        raise AssertionError
+
     def probe(self, table: str, condition: str) -> str:
         if not one_expression(condition):
             return "it is not one SQL expression"
@@ -130,19 +143,17 @@ class PostgresqlSnapshot:
         kinds: Mapping[str, str] = {column.name: column.kind for column in known.columns}
         keys = [name for name in key_columns(known) if name not in columns]
         wanted = [*columns, *keys] or [known.columns[0].name]
-        for frame in ahead(self.frames(table, wanted, where, keep)):
-            meant = {name: values(frame[name]) for name in wanted}
+        for rows in ahead(self.frames(table, wanted, where, keep)):
+            meant = {name: rows.values(name) for name in wanted}
             locator = (
                 Keys(pl.DataFrame([meant[name] for name in key_columns(known)]))
                 if key_columns(known)
                 else None
             )
             block = pl.DataFrame([as_kind(meant[name], kinds[name]) for name in columns])
-            yield Block(block, frame[_KEEP] == "t" if keep else None, locator)
+            yield Block(block, rows.frame[_KEEP] == "t" if keep else None, locator)
 
-    def frames(
-        self, table: str, columns: Sequence[str], where: str = "", keep: str = ""
-    ) -> Iterator[pl.DataFrame]:
+    def frames(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> Iterator[Fields]:
         """Fields as COPY writes them, in blocks; what `keep` says last."""
         select = ", ".join(f"{identifier(name)}" for name in columns) + (
             f", ({keep}\n) IS TRUE" if keep else ""
@@ -152,9 +163,9 @@ class PostgresqlSnapshot:
         with self.reader(query) as client:
             try:
                 for block in line_blocks(client.stdout):
-                    yield read_rows(block, names)
                     if self.wait_while_lagging is not None:
                         self.wait_while_lagging()
+                    yield read_rows(block, names)
             except ValueError as error:
                 raise Failed(
                     525, f"Reading {table}: {error}.", "report this with the table's definition"
