@@ -124,6 +124,8 @@ class MysqlLoader:
         with scrubbed("adding indexes"):
             for statement in statements:
                 session.run(statement)
+        session.close()
+        self.sessions.remove(session)
 
     def _make_programs(self, programs: Sequence[Program]) -> None:
         """Views need each other, tables and functions: whatever fails is tried again after the others, as long as that helps."""
