@@ -10,8 +10,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+import psycopg
 
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
@@ -25,6 +27,7 @@ from branchline.adapters.databases.postgresql_snapshot import opened
 from branchline.errors import BadInput, Refused
 from branchline.ports import Loader, Snapshot
 
+ENDING_MILLISECONDS = 30_000
 CONNECTIONS, READERS = 100, 20
 """How many an application may have at once, and how many those who read."""
 _MAINTENANCE = "postgres"
@@ -33,6 +36,11 @@ _VERSION = re.compile(r"[a-z0-9][a-z0-9.-]{0,30}")
 _OWN_DATABASES = """
 SELECT d.datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
 WHERE r.rolname = %s AND starts_with(d.datname, %s) ORDER BY 1"""
+
+
+_END_ITS_MAKING = """
+SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND state = 'active' AND starts_with(query, %s)"""
 
 
 class PostgresqlDatabase:
@@ -75,10 +83,20 @@ class PostgresqlDatabase:
             loader.finish()
 
     def remove(self, name: str) -> None:
+        """With whoever is connected to it, and a process's making of it that outlived the process. With the last version
+        its accounts go too.
+        """
         database = self._database(name)
         with self._asking(f"removing {database}") as connection:
+            connection.execute(
+                _END_ITS_MAKING, (ENDING_MILLISECONDS, f"CREATE DATABASE {identifier(database)} ")
+            )
             if database in self._all(connection):
                 connection.execute(f"DROP DATABASE IF EXISTS {identifier(database)} WITH (FORCE)")
+            if not self._all(connection):
+                with suppress(psycopg.errors.DependentObjectsStillExist):
+                    for account in (self.reader, self.owner):
+                        connection.execute(f"DROP ROLE IF EXISTS {identifier(account)}")
 
     def names(self) -> Sequence[str]:
         with self._asking("listing databases") as connection:
@@ -132,6 +150,11 @@ class PostgresqlDatabase:
         """Of one of its two accounts."""
         return hmac.new(self._secret, account.encode(), hashlib.sha256).hexdigest()[:40]
 
+    def _verifier(self, connection: Connection, account: str) -> str:
+        """Of its password: what a server may write into its log."""
+        secret = self.password(account).encode()
+        return connection.pgconn.encrypt_password(secret, account.encode(), b"scram-sha-256").decode()
+
     def _provision(self, connection: Connection) -> None:
         """The two accounts, with the passwords they should have."""
         for account, limit in ((self.owner, CONNECTIONS), (self.reader, READERS)):
@@ -139,7 +162,7 @@ class PostgresqlDatabase:
             verb = "CREATE" if exists is None else "ALTER"
             connection.execute(
                 f"{verb} ROLE {identifier(account)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
-                f" CONNECTION LIMIT {limit} PASSWORD {literal(self.password(account))}"
+                f" CONNECTION LIMIT {limit} PASSWORD {literal(self._verifier(connection, account))}"
             )
         connection.execute(f"GRANT {identifier(self.owner)} TO CURRENT_USER")
         connection.execute(f"GRANT pg_read_all_data TO {identifier(self.reader)}")

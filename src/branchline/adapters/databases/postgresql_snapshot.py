@@ -9,7 +9,7 @@ whoever reads, pg_dump too, takes it over. Rows come as lines of text from psql,
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -73,6 +73,8 @@ class PostgresqlSnapshot:
     def __init__(self, server: PostgresqlServer, database: str) -> None:
         self.server, self.database = server, database
         self.connection: Connection = server.connect(database, READING)
+        self.wait_while_lagging: Callable[[], None] | None = None
+        """Called between blocks, in any thread; None where replication is not watched."""
         self._asking = RLock()
         self._schema: Schema | None = None
         self._places: dict[str, Place] = {}
@@ -160,7 +162,10 @@ class PostgresqlSnapshot:
         names = [*columns, _KEEP] if keep else list(columns)
         with self.reader(query) as client:
             try:
-                yield from (read_rows(block, names) for block in line_blocks(client.stdout))
+                for block in line_blocks(client.stdout):
+                    if self.wait_while_lagging is not None:
+                        self.wait_while_lagging()
+                    yield read_rows(block, names)
             except ValueError as error:
                 raise Failed(
                     525, f"Reading {table}: {error}.", "report this with the table's definition"
