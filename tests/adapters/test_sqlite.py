@@ -1,0 +1,61 @@
+"""What only SQLite has: files, their traps, tables without a way to their rows, virtual tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from branchline.errors import Failed, Unavailable
+from tests.workshop.benches import SqliteBench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> SqliteBench:
+    made = SqliteBench(tmp_path / "service")
+    made.database.create("one")
+    return made
+
+
+def path(bench: SqliteBench) -> Path:
+    return Path(str(bench.database.relationship("one")["path"]))
+
+
+def test_an_application_is_told_an_absolute_path(bench: SqliteBench) -> None:
+    assert bench.database.relationship("one")["scheme"] == "sqlite"
+    assert path(bench).is_absolute()
+
+
+def test_a_half_clone_and_what_lies_beside_it_go_by_name(bench: SqliteBench) -> None:
+    folder = path(bench).parents[1]
+    for ending in ("-wal", "-shm", "-journal"):
+        Path(f"{path(bench)}{ending}").write_bytes(b"x")
+    bench.database.remove("one")
+    assert [entry for entry in folder.rglob("*") if entry.is_file()] == []
+
+
+def test_rows_without_a_way_to_them_and_virtual_tables_are_known_as_such(bench: SqliteBench) -> None:
+    bench.execute(
+        "one",
+        """CREATE TABLE p (id INTEGER PRIMARY KEY, email VARCHAR(9) NOT NULL);
+        CREATE UNIQUE INDEX u ON p (lower(email));
+        CREATE TABLE c (a INT PRIMARY KEY, x REFERENCES p) WITHOUT ROWID;
+        CREATE TABLE odd (rowid TEXT, oid TEXT, _rowid_ TEXT);
+        CREATE VIRTUAL TABLE f USING fts5(z);""",
+    )
+    with bench.database.snapshot("one") as snapshot:
+        tables = snapshot.schema().tables
+    email = tables["p"].column("email")
+    assert email is not None
+    assert email.unique
+    assert tables["c"].foreign_keys[0].referred == ("id",)
+    assert tables["odd"].unsupported
+    assert tables["f"].module == "fts5"
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_file_that_is_no_database_is_one_clear_error(bench: SqliteBench, content: bytes) -> None:
+    path(bench).write_bytes(content)
+    with pytest.raises((Failed, Unavailable)) as caught, bench.database.snapshot("one"):
+        pass
+    assert caught.value.__context__ is None
