@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.workshop.plugin", "tests.workshop.postgres"]
+pytest_plugins = ["tests.workshop.plugin", "tests.workshop.postgres", "tests.workshop.postgresql_bench"]
