@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 NULL = r"\N"
+_MARK = b"\xef\xbb\xbf"
+"""Polars leaves a byte order mark at the beginning out."""
 _MEANING = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0", "Z": "\x1a"}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _TO_ESCAPE = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0": r"\0"}
@@ -20,6 +22,8 @@ _TO_ESCAPE = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0": r"\0"}
 
 def read_rows(block: bytes, columns: Sequence[str]) -> pl.DataFrame:
     """As they stand there, escapes and all. Raises ValueError where lines have other fields: nothing of them in its message."""
+    if block.startswith(_MARK):
+        block = _MARK + block
     try:
         frame = pl.read_csv(
             block,
