@@ -97,9 +97,18 @@ class PostgresqlBench:
                 connection.execute(f'DROP ROLE IF EXISTS "{role}"')
 
 
+@contextlib.contextmanager
+def bench_on(server: Server) -> Iterator[PostgresqlBench]:
+    """A service of its own on a server, removed afterwards."""
+    admin, _ = PostgresqlServer.from_url(server.url_of("postgres"))
+    made = PostgresqlBench(admin)
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
 @pytest.fixture
 def postgresql_bench(postgres: Server) -> Iterator[PostgresqlBench]:
-    admin, _ = PostgresqlServer.from_url(postgres.url_of("postgres"))
-    made = PostgresqlBench(admin)
-    yield made
-    made.remove()
+    with bench_on(postgres) as made:
+        yield made
