@@ -162,11 +162,13 @@ class Block:
 
     `frame`: per column String, Int64, Float64 or Binary as stored; text beside numbers comes as String, anything beside
     binary as Binary. `keep`: which rows a keep-list lets pass. `locator`: by which the adapter finds the rows again.
+    `beside`: the kept texts and whole numbers of the same rows as text, where an adapter reads them anyway.
     """
 
     frame: polars.DataFrame
     keep: polars.Series | None
     locator: object
+    beside: polars.DataFrame | None = None
 
 
 MaskBlock = Callable[[Block], "polars.DataFrame"]
@@ -181,6 +183,9 @@ class Snapshot(Protocol):
 
     def count(self, table: str, where: str = "") -> int:
         """Rows of a table that meet an SQL condition."""
+
+    def estimate(self, table: str) -> int:
+        """About how many rows a table has, for progress and for order, at no cost worth speaking of."""
 
     def blocks(
         self, table: str, columns: Sequence[str], *, where: str = "", keep: str = ""
@@ -206,6 +211,9 @@ class Snapshot(Protocol):
 class Loader(Protocol):
     """Fills one new version from a snapshot. Until `finish` has returned it is nobody's database yet."""
 
+    jobs: int
+    """How many tables may be copied at once, each in a thread of its own."""
+
     def begin(self, source: Snapshot) -> None:
         """Makes all tables, empty and without indexes."""
 
@@ -213,8 +221,11 @@ class Loader(Protocol):
         self, table: str, masked: Sequence[str], mask: MaskBlock, *, where: str = "", keep: str = ""
     ) -> int:
         """Copies a table's rows, in constant memory, and gives their number. Values of `masked` columns go through
-        `mask` and are never written before it; `mask` is called for one block at a time, in another thread perhaps.
+        `mask` and are never written before it; `mask` is called in any thread, and in several at once.
         """
+
+    def stop(self) -> None:
+        """Called from another thread, ends what is being copied: `copy` raises there, soon."""
 
     def finish(self, rebuild: Collection[str] = ()) -> None:
         """Makes indexes, views, triggers, and makes everything durable; virtual tables named in `rebuild` are filled again."""

@@ -64,10 +64,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """All tables by name. `problems` are things that no policy can decide, each a sentence."""
+    """All tables by name. `problems` are things that no policy can decide, each a sentence. `strict`: no column can hold
+    anything but what it declares.
+    """
 
     tables: Mapping[str, Table]
     problems: tuple[str, ...] = ()
+    strict: bool = False
 
     @property
     def fingerprint(self) -> str:

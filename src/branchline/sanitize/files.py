@@ -73,7 +73,10 @@ def check_files(source: Path, rules: Sequence[FileRule], *, mount: str) -> list[
         *(
             f"files.{mount}.{rule.glob}: no file matches, and a later line would copy what it means"
             for place, rule in enumerate(rules)
-            if rule.glob not in used and rule.action != "copy" and _copies(rules[place + 1 :])
+            if rule.glob not in used
+            and not rule.packed
+            and rule.action != "copy"
+            and _copies(rules[place + 1 :])
         ),
     ]
 

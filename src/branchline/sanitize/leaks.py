@@ -12,28 +12,37 @@ called Berlin lives in Berlin), and whole numbers of fewer than seven digits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import polars as pl
 
 from branchline.domain.policy import Policy, TableRule
-from branchline.domain.schema import Schema, Table
+from branchline.domain.schema import Kind, Schema, Table
 from branchline.ports import Block, Snapshot
 from branchline.sanitize import scan
+from branchline.sanitize.echoes import MOST_VALUES, NONE_FOUND
 from branchline.sanitize.masks import DOMAIN, catalogue
 from branchline.sanitize.report import Leak, Progress
 from branchline.sanitize.scan import Originals
 from branchline.sanitize.table import whole_names
+from branchline.sanitize.texts import as_text
 
 COMMON = 20
 """A form that does not point at one person by itself is nobody's when as many rows of the source hold it."""
 
-MOST_HITS, MOST_VALUES = 200_000, 10_000
+MOST_HITS = 200_000
+AT_ONCE = 2
+"""Blocks that are searched at the same time, while the next is read."""
+_NO_TEXT: tuple[Kind, ...] = ("integer", "number", "time", "binary")
 _PASSES_PARTS_ON = ("keep", "redact", "json")
 _ADDRESS = pl.col("form").str.contains("@", literal=True) & ~pl.col("form").str.ends_with(f"@{DOMAIN}")
 _SUSPECT = pl.col("carried") | _ADDRESS
 _TELLING = pl.col("points") | (pl.col("times") < COMMON)
+_Done = TypeVar("_Done")
 _NO_HITS = {"row": pl.Int64, "form": pl.String, "carried": pl.Boolean}
 
 
@@ -71,7 +80,6 @@ class _Hits:
 
     found: list[pl.DataFrame] = field(default_factory=list)
     kept: int = 0
-    rows: int = 0
 
     def frame(self) -> pl.DataFrame:
         return pl.concat(self.found) if self.found else pl.DataFrame(schema=_NO_HITS)
@@ -88,7 +96,9 @@ def find_leaks(
     """Searches every text of the copy and compares kept columns with what was masked beside them; constant memory."""
     findings = _searched(source, copy, policy, schema, originals, progress)
     for name, rule in policy.tables.items():
-        if rule.action == "copy" and not schema.tables[name].module:
+        if name in originals.echoes.looked_at:
+            findings += _echoed(source, schema.tables[name], rule, originals)
+        elif rule.action == "copy" and not schema.tables[name].module:
             findings += _equal_in_row(source, schema.tables[name], rule)
     return findings
 
@@ -105,7 +115,9 @@ def _searched(
         where: _settled(source, where, hit.frame())
         for name, rule in policy.tables.items()
         if rule.action == "copy"
-        for where, hit in _hits(source, copy, schema.tables[name], rule, originals, progress)
+        for where, hit in _hits(
+            source, copy, schema.tables[name], rule, originals, progress, strict=schema.strict
+        )
     }
     suspects = [hit.filter(_SUSPECT)["form"] for hit in hits.values()]
     known = confirmed(source, policy, schema, pl.concat([pl.Series([], dtype=pl.String), *suspects]).unique())
@@ -125,40 +137,56 @@ def _hits(
     rule: TableRule,
     originals: Originals,
     progress: Callable[[Progress], None],
+    *,
+    strict: bool,
 ) -> Iterator[tuple[_Searched, _Hits]]:
-    columns = _to_search(table, rule)
+    columns = _to_search(table, rule, strict=strict)
     if not columns:
         return
     masked = [column for column, chosen in rule.columns.items() if chosen.mask != "keep"]
     hits = {where: _Hits() for where in columns}
-    done, total = 0, copy.count(table.name)
-    for block in copy.blocks(table.name, [where.column for where in columns]):
-        for where, hit in hits.items():
-            texts = _texts(block.frame[where.column])
-            if texts is None:
-                hit.rows += block.frame.height
-                continue
-            found = scan.search(texts, originals, inside=where.inside)
+    done, total = 0, copy.estimate(table.name)
+
+    def search(block: Block) -> tuple[Block, list[pl.DataFrame]]:
+        texts = ((where, _texts(block.frame[where.column])) for where in columns)
+        return block, [scan.search(text, originals, inside=where.inside) for where, text in texts]
+
+    blocks = copy.blocks(table.name, [where.column for where in columns])
+    for block, found_in in several_ahead(search, blocks, AT_ONCE):
+        for (where, hit), found in zip(hits.items(), found_in, strict=True):
             if found.height and hit.kept < MOST_HITS:
                 marked = _marked(source, where, block, found, masked)
-                hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + hit.rows))
+                hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + done))
                 hit.kept += found.height
-            hit.rows += block.frame.height
         done += block.frame.height
-        progress(Progress("prove", table.name, done, total))
+        progress(Progress("prove", table.name, done, max(done, total)))
     yield from hits.items()
 
 
-def _texts(values: pl.Series) -> pl.Series | None:
-    """A column's texts, those among bytes too; None where all are numbers."""
+def _texts(values: pl.Series) -> pl.Series:
+    """A column's texts, those among bytes too; none where all are numbers."""
     if values.dtype == pl.Binary:
-        return values.cast(pl.String, strict=False)
-    return values if values.dtype == pl.String else None
+        return as_text(values)
+    return values if values.dtype == pl.String else values.clear().cast(pl.String)
 
 
-def _to_search(table: Table, rule: TableRule) -> list[_Searched]:
+def several_ahead(work: Callable[[Block], _Done], blocks: Iterable[Block], at_once: int) -> Iterator[_Done]:
+    """What `work` gives for each block, in their order; some are worked on while one is used."""
+    with ThreadPoolExecutor(at_once, "search") as pool:
+        waiting: deque[Future[_Done]] = deque()
+        for block in blocks:
+            waiting.append(pool.submit(work, block))
+            if len(waiting) > at_once:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _to_search(table: Table, rule: TableRule, *, strict: bool) -> list[_Searched]:
     found = []
     for column in table.columns:
+        if strict and (column.kind in _NO_TEXT or column.declared == "boolean"):
+            continue
         chosen = rule.columns.get(column.name)
         kept = chosen is not None and chosen.mask == "keep" and not column.generated
         if kept or column.kind in (
@@ -249,12 +277,21 @@ def _equal_in_row(source: Snapshot, table: Table, rule: TableRule) -> Findings:
         return Findings()
     findings = Findings()
     for column, condition in conditions.items():
-        findings += _echoes(source, table.name, column, _both(rule.where, condition), rule)
+        equal = _times(source, table.name, column, _both(rule.where, condition), rule)
+        findings += _echoes(source, table.name, column, equal, rule)
     return findings
 
 
-def _echoes(source: Snapshot, table: str, column: str, condition: str, rule: TableRule) -> Findings:
-    equal = _times(source, table, column, condition, rule)
+def _echoed(source: Snapshot, table: Table, rule: TableRule, originals: Originals) -> Findings:
+    """The same, noticed while the rows passed by."""
+    findings = Findings()
+    for column in table.stored:
+        equal = originals.echoes.of(table.name, column.name)
+        findings += _echoes(source, table.name, column.name, equal, rule)
+    return findings
+
+
+def _echoes(source: Snapshot, table: str, column: str, equal: pl.DataFrame, rule: TableRule) -> Findings:
     equal = equal.filter(~pl.col("value").str.contains(r"^[-+]?\d{0,6}(\.0)?$"))
     if equal.is_empty():
         return Findings()
@@ -269,7 +306,7 @@ def _times(
 ) -> pl.DataFrame:
     """How many rows that a keep-list does not let pass hold each `value`, for the wanted ones or the first found."""
     keep = rule.keep_rows.where if rule.keep_rows else ""
-    times = pl.DataFrame(schema={"value": pl.String, "times": pl.Int64})
+    times = pl.DataFrame(schema=NONE_FOUND)
     for block in source.blocks(table, [column], where=where, keep=keep):
         values = block.frame[column]
         values = (values if block.keep is None else values.filter(~block.keep)).cast(pl.String).drop_nulls()

@@ -6,14 +6,17 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Lock
 
 import polars as pl
 
 from branchline.domain.policy import Policy
-from branchline.domain.schema import Schema
+from branchline.domain.schema import Schema, Table
 from branchline.errors import Failed
 from branchline.ports import Block, Loader, Snapshot
-from branchline.sanitize.checking import check, check_conditions, refuse
+from branchline.sanitize.checking import fitting
 from branchline.sanitize.guessing import QUASI
 from branchline.sanitize.proof import check_rows, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
@@ -40,16 +43,13 @@ def replicate(
     """
     started = time.perf_counter()
     schema = source.schema()
-    refuse(check(policy, schema) or check_conditions(policy, source))
+    policy = fitting(policy, source)
     drawing_key = secrets.token_bytes(32) if key is None else key
     clock = _Clock()
 
     originals = Originals() if scan else None
     target.begin(source)
-    tables = tuple(
-        _copy(source, target, policy, schema, name, drawing_key, originals, progress)
-        for name in schema.tables
-    )
+    tables = _copied(source, target, policy, schema, drawing_key, originals, progress)
     clock.lap("copy")
     progress(Progress("finish"))
     target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])
@@ -97,36 +97,75 @@ def quasi_identifiers(policy: Policy) -> tuple[str, ...]:
     )
 
 
-def _copy(
+def _copied(
     source: Snapshot,
     target: Loader,
     policy: Policy,
     schema: Schema,
-    name: str,
+    key: bytes,
+    originals: Originals | None,
+    progress: Listener,
+) -> tuple[TableReport, ...]:
+    """All tables, the large ones first, as many at once as the target takes. The first that fails ends the others."""
+    happened: SimpleQueue[Progress | Future[TableReport]] = SimpleQueue()
+    largest_first = sorted(
+        schema.tables, key=lambda name: -source.estimate(name) if policy.tables[name].action == "copy" else 0
+    )
+    with ThreadPoolExecutor(target.jobs, "table") as pool:
+        try:
+            copying = {
+                name: pool.submit(
+                    _copy, source, target, policy, schema.tables[name], key, originals, happened.put
+                )
+                for name in largest_first
+            }
+            for future in copying.values():
+                future.add_done_callback(happened.put)
+            _told(happened, len(copying), progress)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            target.stop()
+            raise
+    return tuple(copying[name].result() for name in schema.tables)
+
+
+def _told(happened: SimpleQueue[Progress | Future[TableReport]], tables: int, progress: Listener) -> None:
+    """Until all tables are done: in this thread, where whoever listens is at home. Raises what ended one of them."""
+    while tables:
+        event = happened.get()
+        if isinstance(event, Progress):
+            progress(event)
+        else:
+            event.result()
+            tables -= 1
+
+
+def _copy(
+    source: Snapshot,
+    target: Loader,
+    policy: Policy,
+    table: Table,
     key: bytes,
     originals: Originals | None,
     progress: Listener,
 ) -> TableReport:
+    name = table.name
     rule, started = policy.tables[name], time.perf_counter()
     if rule.action != "copy":
         return TableReport(name, rule.action, 0, 0, ())
-    total = source.count(name)
-    masker = masker_for(
-        schema.tables[name], rule, policy.locale, key, originals, value_derived_usernames(policy)
-    )
-    done = 0
+    total = source.estimate(name)
+    masker = masker_for(table, rule, policy.locale, key, originals, value_derived_usernames(policy))
+    done = _Sum()
 
     def mask(block: Block) -> pl.DataFrame:
-        nonlocal done
         masked = masker(block)
-        done += masked.height
-        progress(Progress("copy", name, done, total))
+        progress(Progress("copy", name, done.add(masked.height), total))
         return masked
 
     progress(Progress("copy", name, 0, total))
     keep = rule.keep_rows.where if rule.keep_rows else ""
     rows = target.copy(name, masker.columns, mask, where=rule.where, keep=keep)
-    progress(Progress("copy", name, rows, total))
+    progress(Progress("copy", name, rows, max(rows, total)))
     columns = tuple(
         ColumnReport(column, chosen.mask, chosen.reason) for column, chosen in rule.columns.items()
     )
@@ -135,7 +174,7 @@ def _copy(
         name,
         "copy",
         rows,
-        total,
+        source.count(name) if rule.where else rows,
         columns,
         keep_rows=rule.keep_rows.reason if rule.keep_rows else "",
         kept_rows=source.count(name, _both(rule.where, keep)) if keep else 0,
@@ -145,6 +184,18 @@ def _copy(
 
 def _both(where: str, keep: str) -> str:
     return f"({where}) AND ({keep})" if where else keep
+
+
+class _Sum:
+    """Counted in several threads."""
+
+    def __init__(self) -> None:
+        self._sum, self._adding = 0, Lock()
+
+    def add(self, number: int) -> int:
+        with self._adding:
+            self._sum += number
+            return self._sum
 
 
 class _Clock:

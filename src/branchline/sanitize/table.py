@@ -49,6 +49,13 @@ class TableMasker:
             done.append(_passing(block.keep, values, masked).alias(column.name))
         if self.originals is not None:
             self._remember(self.originals, block)
+            if block.beside is not None:
+                secret = [
+                    block.frame[each.name]
+                    for each in self.masked
+                    if each.mask.draws and each.mask.identifying
+                ]
+                self.originals.echoes.look(self.table, secret, block.beside, block.keep)
         return pl.DataFrame(done)
 
     def _remember(self, originals: Originals, block: Block) -> None:

@@ -39,13 +39,14 @@ from branchline.adapters.databases.postgresql_snapshot import (
     program,
     psql,
 )
-from branchline.adapters.databases.text_rows import fields, values, write_rows
+from branchline.adapters.databases.text_rows import Fields, fields, write_rows
 from branchline.domain.schema import Column
 from branchline.errors import Failed
 from branchline.ports import Block, MaskBlock, Snapshot
 
 SPLIT_PAGES = 4096
 """32 MiB: a smaller table is copied in one piece."""
+_READABLE = ("text", "json", "integer")
 TID_RANGES = 140000
 """The first version that reads a range of pages without reading the others."""
 WRITING = {
@@ -95,8 +96,11 @@ class PostgresqlLoader:
         self._dump = Path(self._directory.name) / "schema"
 
     def close(self) -> None:
-        self._clients.interrupt()
+        self.stop()
         self._directory.cleanup()
+
+    def stop(self) -> None:
+        self._clients.interrupt()
 
     def begin(self, source: Snapshot) -> None:
         if not isinstance(source, PostgresqlSnapshot):
@@ -192,8 +196,8 @@ class PostgresqlLoader:
         source, names = self._source(), [column.name for column in order]
 
         def lines() -> Iterator[memoryview]:
-            for frame in ahead(source.frames(table, names, where, keep)):
-                yield write_rows(_masked(frame, order, masked, mask, keep=bool(keep)))
+            for rows in ahead(source.frames(table, names, where, keep)):
+                yield write_rows(_masked(rows, order, masked, mask, keep=bool(keep)))
 
         into_it = psql(self.owner, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
         with self._clients.running(into_it) as writing:
@@ -322,19 +326,20 @@ def _query(source: PostgresqlSnapshot, table: str, order: Sequence[Column], wher
 
 
 def _masked(
-    frame: pl.DataFrame, order: Sequence[Column], masked: int, mask: MaskBlock, *, keep: bool
+    rows: Fields, order: Sequence[Column], masked: int, mask: MaskBlock, *, keep: bool
 ) -> pl.DataFrame:
     """The first columns masked, as fields again; what a keep-list lets pass is as it was, to the byte."""
-    first = [column.name for column in order[:masked]]
-    passing = frame.to_series(frame.width - 1) == "t" if keep else None
-    block = pl.DataFrame([as_kind(values(frame[column.name]), column.kind) for column in order[:masked]])
-    done = mask(Block(block, passing, None))
-    if done.columns != first or done.height != frame.height:
+    secret, kept = order[:masked], order[masked:]
+    passing = rows.frame.to_series(rows.frame.width - 1) == "t" if keep else None
+    block = pl.DataFrame([as_kind(rows.values(column.name), column.kind) for column in secret])
+    beside = pl.DataFrame([rows.values(column.name) for column in kept if column.kind in _READABLE])
+    done = mask(Block(block, passing, None, beside))
+    if done.columns != block.columns or done.height != block.height:
         raise AssertionError("the masked block has other rows or columns")
-    written = [_field(done[column.name], column) for column in order[:masked]]
+    written = [_field(done[column.name], column) for column in secret]
     if passing is not None and passing.any():
-        written = [frame[each.name].zip_with(passing, each) for each in written]
-    return pl.DataFrame([*written, *(frame[column.name] for column in order[masked:])])
+        written = [rows.frame[each.name].zip_with(passing, each) for each in written]
+    return pl.DataFrame([*written, *(rows.frame[column.name] for column in kept)])
 
 
 def _field(masked: pl.Series, column: Column) -> pl.Series:

@@ -163,7 +163,7 @@ def read_schema(connection: Connection) -> Schema:
     doubtful = [
         f"two tables are called {name} here: one in public, one in a schema; rename one" for name in twice
     ]
-    return Schema(tables, (*doubtful, *_problems(connection)))
+    return Schema(tables, (*doubtful, *_problems(connection)), strict=True)
 
 
 def rewritten(connection: Connection) -> list[str]:

@@ -38,7 +38,7 @@ from branchline.adapters.databases.postgresql_schema import (
     read_schema,
     rewritten,
 )
-from branchline.adapters.databases.text_rows import read_rows, typed, values
+from branchline.adapters.databases.text_rows import Fields, read_rows, typed
 from branchline.domain.schema import Schema, Table
 from branchline.errors import Failed, Unavailable
 from branchline.ports import Block
@@ -127,6 +127,16 @@ class PostgresqlSnapshot:
         ((count,),) = self.ask(f"counting rows of {table}", sql)
         return int(count)
 
+    def estimate(self, table: str) -> int:
+        """From the statistics of the last ANALYZE; where there are none, from the size of the table."""
+        sql = (
+            "SELECT sum(CASE WHEN c.reltuples >= 0 THEN c.reltuples ELSE pg_relation_size(c.oid) / 100 END)::bigint"
+            " FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = to_regclass(%s) OR c.oid IN"
+            " (SELECT relid FROM pg_partition_tree(to_regclass(%s))))"
+        )
+        ((rows,),) = self.ask(f"measuring {table}", sql, [self.place(table).sql] * 2)
+        return int(rows or 0)
+
     def probe(self, table: str, condition: str) -> str:
         if not one_expression(condition):
             return "it is not one SQL expression"
@@ -152,19 +162,17 @@ class PostgresqlSnapshot:
         kinds: Mapping[str, str] = {column.name: column.kind for column in known.columns}
         keys = [name for name in key_columns(known) if name not in columns]
         wanted = [*columns, *keys] or [known.columns[0].name]
-        for frame in ahead(self.frames(table, wanted, where, keep)):
-            meant = {name: values(frame[name]) for name in wanted}
+        for rows in ahead(self.frames(table, wanted, where, keep)):
+            meant = {name: rows.values(name) for name in wanted}
             locator = (
                 Keys(pl.DataFrame([meant[name] for name in key_columns(known)]))
                 if key_columns(known)
                 else None
             )
             block = pl.DataFrame([as_kind(meant[name], kinds[name]) for name in columns])
-            yield Block(block, frame[_KEEP] == "t" if keep else None, locator)
+            yield Block(block, rows.frame[_KEEP] == "t" if keep else None, locator)
 
-    def frames(
-        self, table: str, columns: Sequence[str], where: str = "", keep: str = ""
-    ) -> Iterator[pl.DataFrame]:
+    def frames(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> Iterator[Fields]:
         """Fields as COPY writes them, in blocks; what `keep` says last."""
         select = ", ".join(f"{identifier(name)}" for name in columns) + (
             f", ({keep}\n) IS TRUE" if keep else ""

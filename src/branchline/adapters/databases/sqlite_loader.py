@@ -14,15 +14,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import polars as pl
 
+from branchline.adapters.databases.clients import ahead
 from branchline.adapters.databases.sqlite_connection import connect, identifier, scrubbed
 from branchline.adapters.databases.sqlite_schema import Address, address, quoted
 from branchline.adapters.databases.sqlite_snapshot import (
@@ -36,13 +36,14 @@ from branchline.adapters.databases.sqlite_snapshot import (
 from branchline.ports import Block, MaskBlock, Snapshot
 
 NULL_MARK = "\x1e"
-_Item = TypeVar("_Item")
 WIDEST_JOIN = 48 * 2**20
 _FORBIDDEN = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
 
 
 class SqliteLoader:
     """One new version while it is filled."""
+
+    jobs = 1
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -91,10 +92,13 @@ class SqliteLoader:
             writer = _Writer(source.copying, table, tuple(masked))
             if not masked:
                 return writer.plain(where)
-            blocks = _ahead(source.blocks(table, masked, where=where, keep=keep))
-            insertions = _ahead(writer.insertion(block, mask(block)) for block in blocks)
+            blocks = ahead(source.blocks(table, masked, where=where, keep=keep))
+            insertions = ahead(writer.insertion(block, mask(block)) for block in blocks)
             return sum(map(writer.write, insertions))
         raise AssertionError
+
+    def stop(self) -> None:
+        self._source().copying.interrupt()
 
     def finish(self, rebuild: Collection[str] = ()) -> None:
         source = self._source()
@@ -189,15 +193,6 @@ def _confined(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.set_authorizer(None)
-
-
-def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """Has the next item made in a thread of its own while the one before is used."""
-    with ThreadPoolExecutor(1, "ahead") as pool:
-        coming: Future[_Item | None] = pool.submit(next, items, None)
-        while (ready := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield ready
 
 
 @dataclass(frozen=True, slots=True)

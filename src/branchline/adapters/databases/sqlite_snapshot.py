@@ -72,6 +72,9 @@ class SqliteSnapshot:
             return int(self.connection.execute(sql).fetchone()[0])
         raise AssertionError
 
+    def estimate(self, table: str) -> int:
+        return self.count(table)
+
     def probe(self, table: str, condition: str) -> str:
         if not _one_expression(condition):
             return "it is not one SQL expression"

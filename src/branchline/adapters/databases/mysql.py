@@ -1,0 +1,246 @@
+"""MariaDB and MySQL: one service of one environment, its versions as databases `bl_<slug>_<version>` of one server.
+
+An application is told the owner's account, and Branchline itself reads with another that can only read; both have rights
+on this service's databases alone, and their passwords follow from a secret, so that nothing needs to be stored.
+"""
+
+# ruff: noqa: S608 - names are quoted by `identifier`, values by `text`
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import pymysql
+
+from branchline.adapters.databases.mysql_connection import (
+    MysqlServer,
+    Session,
+    code_of,
+    identifier,
+    scrubbed,
+    text,
+)
+from branchline.adapters.databases.mysql_loader import MysqlLoader
+from branchline.adapters.databases.mysql_snapshot import opened
+from branchline.errors import BadInput, Refused
+from branchline.ports import Loader, Snapshot
+
+LONGEST = 64
+CONNECTIONS = 50
+_ESCAPES = {"-": "_", "_": "$u", ".": "$d"}
+_TAKEN = 1007
+
+
+@dataclass(frozen=True)
+class MysqlDatabase:
+    """Implements `branchline.ports.Database`. `server` has an account that may create databases and accounts; `slug` is unique
+    among all that use the server; `sessions` read at a time, and make one lock necessary when they are several.
+    """
+
+    server: MysqlServer
+    slug: str
+    secret: bytes = field(repr=False)
+    connections: int = CONNECTIONS
+    sessions: int = 1
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9_]{1,24}", self.slug):
+            raise ValueError(f"{self.slug!r} cannot be part of a database's name")
+
+    @property
+    def owner(self) -> str:
+        """The application's account."""
+        return f"bl_{self.slug}"
+
+    @property
+    def reader(self) -> str:
+        """The account that reads versions for Branchline."""
+        return f"bl_{self.slug}_ro"
+
+    def create(self, name: str) -> None:
+        database = self._named(name)
+        with self._administering(f"creating {name}") as session:
+            try:
+                session.run(
+                    f"CREATE DATABASE {identifier(database)} CHARACTER SET utf8mb4 COMMENT {self._mark(name)}"
+                )
+            except pymysql.ProgrammingError as error:
+                if code_of(error) != _TAKEN:
+                    raise
+                taken = True
+            else:
+                taken = False
+                self._let_in(session, database)
+        if taken:
+            raise Refused(
+                513, f"The database version {name} exists already.", "Give the new version a name of its own."
+            )
+
+    def clone(self, source: str, name: str) -> None:
+        self._existing(source)
+        self.create(name)
+        with self.snapshot(source) as origin, self.loader(name) as target:
+            target.begin(origin)
+            for table, found in origin.schema().tables.items():
+                if not found.unsupported:
+                    target.copy(table, (), lambda block: block.frame)
+            target.finish()
+
+    def remove(self, name: str) -> None:
+        database = self._named(name)
+        with self._administering(f"removing {name}") as session:
+            if name not in self._names(session):
+                return
+            for (number,) in session.rows(
+                f"SELECT ID FROM information_schema.PROCESSLIST WHERE DB = {text(database)} AND ID <> CONNECTION_ID()"
+            ):
+                _kill(session, number)
+            session.run(f"DROP DATABASE {identifier(database)}")
+            self._shut_out(session, database)
+
+    def names(self) -> Sequence[str]:
+        with self._administering("listing versions") as session:
+            return self._names(session)
+        raise AssertionError
+
+    def size(self, name: str) -> int:
+        database = self._existing(name)
+        with self._administering(f"measuring {name}") as session:
+            return int(
+                session.one(
+                    "SELECT IFNULL(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES"
+                    f" WHERE TABLE_SCHEMA = {text(database)}"
+                )
+            )
+        raise AssertionError
+
+    def relationship(self, name: str) -> Mapping[str, object]:
+        told: dict[str, object] = {
+            "scheme": "mysql",
+            "host": self.server.host,
+            "port": self.server.port,
+            "username": self.owner,
+            "password": self._password(self.owner),
+            "path": self._named(name),
+            "rel": "mysql",
+        }
+        return {**told, "socket": self.server.socket} if self.server.socket else told
+
+    @contextmanager
+    def snapshot(self, name: str) -> Iterator[Snapshot]:
+        database = self._existing(name)
+        with opened(self._as(self.reader), database, self.sessions, control=self.server) as snapshot:
+            yield snapshot
+
+    @contextmanager
+    def loader(self, name: str) -> Iterator[Loader]:
+        database = self._existing(name)
+        once = replace(self.server, user=f"bl_{self.slug}_once", password=secrets.token_hex(24))
+        with self._administering(f"opening {name}") as session:
+            filled = session.one(
+                f"SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {text(database)}"
+                f" UNION SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {text(database)}"
+            )
+            if not filled:
+                session.run(
+                    f"CREATE OR REPLACE USER {_account(once.user)} IDENTIFIED BY {_quoted(once.password)}"
+                )
+                session.run(f"GRANT ALL PRIVILEGES ON {_granted(database)} TO {_account(once.user)}")
+        if filled:
+            raise Refused(
+                513, f"The database version {name} is not empty.", "Give the new version a name of its own."
+            )
+        loader = MysqlLoader(self.server, database, _account(self.owner), once)
+        try:
+            yield loader
+        finally:
+            loader.close()
+            with self._administering(f"closing {name}") as session:
+                session.run(f"DROP USER IF EXISTS {_account(once.user)}")
+
+    def _let_in(self, session: Session, database: str) -> None:
+        for account, right in ((self.owner, "ALL PRIVILEGES"), (self.reader, "SELECT, SHOW VIEW")):
+            named, password = _account(account), _quoted(self._password(account))
+            limit = f"WITH MAX_USER_CONNECTIONS {self.connections}"
+            session.run(f"CREATE USER IF NOT EXISTS {named} IDENTIFIED BY {password} {limit}")
+            session.run(f"ALTER USER {named} IDENTIFIED BY {password} {limit}")
+            session.run(f"GRANT {right} ON {_granted(database)} TO {named}")
+
+    def _shut_out(self, session: Session, database: str) -> None:
+        """Rights outlive a database; accounts are of no use without one."""
+        left = self._names(session)
+        for account in (self.owner, self.reader):
+            if left:
+                session.run(f"REVOKE ALL PRIVILEGES ON {_granted(database)} FROM {_account(account)}")
+            else:
+                session.run(f"DROP USER IF EXISTS {_account(account)}")
+
+    def _names(self, session: Session) -> list[str]:
+        mark = f"branchline {self.slug} "
+        rows = session.rows(
+            f"SELECT SCHEMA_NAME, SCHEMA_COMMENT FROM information_schema.SCHEMATA WHERE SCHEMA_COMMENT LIKE {text('branchline %')}"
+        )
+        found = [(name, comment[len(mark) :]) for name, comment in rows if comment.startswith(mark)]
+        return sorted(version for name, version in found if name == self._named(version))
+
+    def _mark(self, name: str) -> str:
+        return _quoted(f"branchline {self.slug} {name}")
+
+    def _named(self, name: str) -> str:
+        made = f"bl_{self.slug}_" + re.sub(r"[-_.]", lambda found: _ESCAPES[found[0]], name)
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or len(made) > LONGEST:
+            raise BadInput(
+                511, f"{name[:80]!r} cannot name a database version.", "Use a-z, 0-9, '.', '_' and '-'."
+            )
+        return made
+
+    def _existing(self, name: str) -> str:
+        database = self._named(name)
+        if name not in self.names():
+            raise BadInput(
+                512, f"There is no database version {name}.", "See which there are: branchline status."
+            )
+        return database
+
+    def _as(self, account: str) -> MysqlServer:
+        return replace(self.server, user=account, password=self._password(account))
+
+    def _password(self, account: str) -> str:
+        return hmac.new(self.secret, account.encode(), hashlib.sha256).hexdigest()
+
+    @contextmanager
+    def _administering(self, doing: str) -> Iterator[Session]:
+        session = Session(self.server, settings=("sql_mode = ''",))
+        try:
+            with scrubbed(doing):
+                yield session
+        finally:
+            session.close()
+
+
+def _kill(session: Session, number: int) -> None:
+    try:
+        session.run(f"KILL {number}")
+    except pymysql.MySQLError as error:
+        if code_of(error) != 1094:  # noqa: PLR2004 - it has gone by itself
+            raise
+
+
+def _granted(database: str) -> str:
+    """A database in a GRANT, where _ would stand for any character."""
+    return identifier(database.replace("_", r"\_")) + ".*"
+
+
+def _account(name: str) -> str:
+    return f"{identifier(name)}@`%`"
+
+
+def _quoted(plain: str) -> str:
+    """Where SQL takes no other form of text than quotes; for names and hexadecimal digits only."""
+    return f"'{plain}'"

@@ -1,0 +1,302 @@
+"""Sessions on MariaDB and MySQL servers, and errors of the driver without the values that it likes to quote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pymysql
+from pymysql.cursors import Cursor, SSCursor
+
+from branchline.errors import BadInput, BranchlineError, Failed, Refused, Unavailable
+
+Row = tuple[Any, ...]
+CONNECT_SECONDS = 10
+_STANDS_FOR = {
+    1005: "a table could not be made",
+    1022: "a key is not unique",
+    1041: "the server is out of memory",
+    1044: "the account has no right to the database",
+    1049: "there is no such database",
+    1051: "there is no such table",
+    1054: "there is no such column",
+    1060: "two columns have one name",
+    1064: "it is not understood",
+    1142: "the account has no right to a table",
+    1143: "the account has no right to a column",
+    1146: "there is no such table",
+    1153: "a value is larger than the server's max_allowed_packet",
+    1227: "the account has no right to that",
+    1290: "the server runs with an option that forbids it",
+    1305: "there is no such function",
+    1356: "a view refers to what is not there",
+    1370: "the account has no right to a routine",
+    1412: "a table was altered meanwhile",
+    1021: "the disk is full",
+    1114: "the disk or a table is full",
+    1030: "the storage engine gave an error",
+    1792: "nothing can be written in a read-only transaction",
+    1795: "the storage engine does not support an index",
+    1062: "two rows have one value in a unique index",
+    1048: "a column must not be NULL",
+    1364: "a column has no default value",
+    1451: "rows are referred to by others",
+    1452: "rows refer to what is not there",
+    4025: "a check of a table does not hold",
+}
+_GONE = {1053, 1077, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 2002, 2003, 2006, 2013, 2055}
+_BUSY = {1040, 1203, 1205, 1213, 1226, 1969, 3024}
+_DENIED = {1045, 1130, 1698, 4151}
+_NAMES = re.compile(
+    r"(?:[Tt]able|column|[Vv]iew|key|FUNCTION|PROCEDURE|database|CONSTRAINT)\s+((?:['`][\w$@. -]{1,200}['`]\.?)+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MysqlServer:
+    """Where a server answers, and as whom; by its socket where one is given."""
+
+    host: str
+    port: int = 3306
+    user: str = "root"
+    password: str = field(default="", repr=False)
+    socket: str = ""
+
+    @classmethod
+    def from_url(cls, url: str) -> MysqlServer:
+        """`mysql://user:password@host:3306/?socket=/path`; the path is not looked at. Raises BadInput, without the URL."""
+        try:
+            parts = urlsplit(url)
+            scheme, port = parts.scheme.partition("+")[0], parts.port or 3306
+            asked = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        except ValueError:
+            scheme, port, asked = "", 0, {}
+        if scheme not in ("mysql", "mariadb") or asked.keys() - {"socket"}:
+            what = "A database's URL is not of the form mysql://user@host:3306/?socket=/path."
+            raise BadInput(530, what, "Correct it where the service is configured.")
+        host = (parts.hostname or "localhost").strip("[]")
+        return cls(
+            host,
+            port,
+            unquote(parts.username or "root"),
+            unquote(parts.password or ""),
+            asked.get("socket", [""])[0],
+        )
+
+    @property
+    def address(self) -> str:
+        """To be shown."""
+        return self.socket or f"{self.host}:{self.port}"
+
+
+def identifier(name: str) -> str:
+    """A name as SQL writes it, whatever is in it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def text(value: str) -> str:
+    """A text as SQL writes it, whatever is in it and whatever the session's sql_mode."""
+    return f"_utf8mb4 x'{value.encode().hex()}'"
+
+
+class Session:
+    """One connection, for one thread at a time. `raw`: every value comes as the server's bytes, in its column's character set."""
+
+    def __init__(
+        self,
+        server: MysqlServer,
+        database: str = "",
+        *,
+        raw: bool = False,
+        infile: bool = False,
+        settings: Sequence[str] = (),
+    ) -> None:
+        self.server, self._busy = server, False
+        with scrubbed(f"connecting to {server.address}"):
+            self.connection = pymysql.connect(
+                host=server.host,
+                port=server.port,
+                unix_socket=server.socket or None,
+                user=server.user,
+                password=server.password,
+                database=database or None,
+                charset="utf8mb4",
+                use_unicode=not raw,
+                conv={} if raw else None,
+                autocommit=True,
+                local_infile=infile,
+                connect_timeout=CONNECT_SECONDS,
+                program_name="branchline",
+            )
+            chosen = ["time_zone = '+00:00'", "wait_timeout = 604800", *settings]
+            if raw:
+                chosen.append("character_set_results = NULL")
+            try:
+                self.run(f"SET SESSION {', '.join(chosen)}")
+            except BaseException:
+                self.close()
+                raise
+
+    def rows(self, sql: str) -> Sequence[Row]:
+        """All rows of a query. Raises the driver's errors, as all that follows does."""
+        with self._cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+        raise AssertionError
+
+    def one(self, sql: str) -> Any:
+        """The first value of the first row; None where there is no row."""
+        found = self.rows(sql)
+        return found[0][0] if found else None
+
+    def run(self, sql: str) -> int:
+        """Runs a statement and gives the number of rows it touched."""
+        with self._cursor() as cursor:
+            return int(cursor.execute(sql))
+        raise AssertionError
+
+    def warned(self, sql: str) -> tuple[int, int]:
+        """Runs a statement; rows it touched, and how many warnings it gave."""
+        with self._cursor() as cursor:
+            return int(cursor.execute(sql)), int(cursor.warning_count)
+        raise AssertionError
+
+    def streamed(self, sql: str, rows: int, size: int) -> Iterator[Sequence[Row]]:
+        """The rows of a query as they come, about so many rows or bytes at a time; the session is taken until the last."""
+        cursor = self.connection.cursor(SSCursor)
+        self._busy = True
+        try:
+            cursor.execute(sql)
+            some: list[Row] = []
+            held = 0
+            while (row := cursor.fetchone()) is not None:
+                some.append(row)
+                held += sum(len(value or b"") for value in row)
+                if len(some) >= rows or held >= size:
+                    yield some
+                    some, held = [], 0
+            if some:
+                yield some
+            self._busy = False
+        finally:
+            if self._busy:
+                self.close()  # left in the middle: the rest is not waited for
+                if cursor._result is not None:  # noqa: SLF001 - it would be, when the cursor is forgotten
+                    cursor._result.unbuffered_active = False  # noqa: SLF001
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Cursor]:
+        self._busy = True
+        try:
+            with self.connection.cursor() as cursor:
+                yield cursor
+        except pymysql.MySQLError:
+            self._busy = False
+            raise
+        self._busy = False
+
+    def close(self) -> None:
+        """Ends it, and on the server what it was cut short in."""
+        if self._busy:
+            self.end()
+        with suppress(pymysql.MySQLError, OSError):
+            self.connection.close()
+
+    def end(self) -> None:
+        """Has the server end it, from any thread: whatever it waits for raises, soon."""
+        with suppress(BranchlineError, pymysql.MySQLError, OSError):
+            other = Session(self.server)
+            try:
+                other.run(f"KILL {self.connection.thread_id()}")
+            finally:
+                other.connection.close()
+
+
+@contextmanager
+def scrubbed(doing: str, number: int = 504) -> Iterator[None]:
+    """Raises Failed, Refused or Unavailable in place of a driver's error: no value in it, the original not chained to it."""
+    try:
+        yield
+    except (pymysql.Error, pymysql.Warning, UnicodeError, OSError) as error:
+        failure = _told(error, doing, number)
+        try:
+            raise failure from None
+        finally:
+            failure.__context__ = None  # a chained error would be printed, or pickled, with its values
+
+
+def code_of(error: BaseException) -> int:
+    """The server's or the driver's number; 0 where it has none."""
+    first = error.args[0] if error.args else 0
+    return first if isinstance(first, int) else 0
+
+
+def without_values(error: Exception) -> str:
+    """What the error's number stands for, with the tables, columns and keys that it names; never its text."""
+    code, said = code_of(error), str(error.args[1]) if len(error.args) > 1 else ""
+    if not code:
+        return type(error).__name__
+    names = [] if code == 1064 else _NAMES.findall(said)  # noqa: PLR2004 - a syntax error quotes the statement
+    shown = ".".join(part for name in names[-1:] for part in re.findall(r"[\w$@. -]+", name) if part != ".")
+    meaning = _STANDS_FOR.get(code, "error")
+    return f"{meaning} ({code}{f', {shown}' if shown else ''})"
+
+
+def _told(error: Exception, doing: str, number: int) -> BranchlineError:
+    code = code_of(error)
+    if (
+        code in _GONE
+        or (isinstance(error, OSError) and not code)
+        or isinstance(error, pymysql.InterfaceError)
+    ):
+        return Unavailable(531, f"{doing}: the database server does not answer.", "Try again when it does.")
+    if code in _BUSY:
+        return Unavailable(
+            number, f"{doing}: the database server is busy ({code}).", "Try again in a minute."
+        )
+    if code in _DENIED:
+        what = f"{doing}: the server does not let this account in ({code})."
+        return Refused(532, what, "Correct the user or password where the service is configured.")
+    hint = "Correct what it names, then start again; nothing was switched."
+    return Failed(number, f"{doing}: {without_values(error)}.", hint)
+
+
+_READS_ONLY = frozenset(
+    {
+        *("USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "SHOW CREATE ROUTINE", "PROCESS", "RELOAD"),
+        *("REPLICATION CLIENT", "BINLOG MONITOR", "SLAVE MONITOR", "REPLICA MONITOR", "REPLICATION SLAVE"),
+        *("LOCK TABLES", "EVENT", "TRIGGER"),
+    }
+)
+
+
+def rights(session: Session) -> Sequence[tuple[frozenset[str], str]]:
+    """What an account may do, and where (`*.*`, a database, a table), roles included."""
+    found = []
+    for (grant,) in session.rows("SHOW GRANTS"):
+        if parts := re.match(r"GRANT (.+?) ON (?:\w+ )?([`*].*?) TO [`'].*?(WITH GRANT OPTION.*)?$", grant):
+            what = re.sub(r"\([^)]*\)", "(...)", parts[1])
+            named = {right.strip() for right in what.split(",")} | ({"GRANT OPTION"} if parts[3] else set())
+            found.append((frozenset(named), parts[2]))
+    return found
+
+
+def may_write(session: Session) -> str:
+    """A right by which an account could change something, to be named; empty when it has none."""
+    for named, where in rights(session):
+        for right in sorted(named):
+            if right.removesuffix(" (...)") not in _READS_ONLY:
+                return f"{right} on {where}"
+    return ""
+
+
+def identity_of(session: Session) -> str:
+    """The same for the same database of the same server, by whatever name both are reached."""
+    row = session.rows("SELECT @@hostname, @@port, @@datadir, DATABASE()")[0]
+    with suppress(pymysql.MySQLError):
+        return f"mysql {session.one('SELECT @@server_uid')}/{row[3]}"
+    return "mysql {}:{}{}/{}".format(*row)

@@ -1,0 +1,286 @@
+"""Filling a new database from a snapshot so that the values of masked columns are written masked only.
+
+Each block becomes one LOAD DATA out of memory: the server's own joined text for the columns that pass through, beside the
+masked ones. Field, row and escape marks are control characters, so nothing else needs escaping, and everything that passes
+through is loaded in character set binary: byte for byte. Rows come in the order of their primary key into tables without
+other indexes; those are added afterwards, several tables at a time, and foreign keys last.
+"""
+
+# ruff: noqa: S608 - names are quoted by `identifier`
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+import polars as pl
+import pymysql
+
+from branchline.adapters.databases.clients import ahead
+from branchline.adapters.databases.mysql_connection import MysqlServer, Session, identifier, scrubbed
+from branchline.adapters.databases.mysql_definitions import Definitions, Program, make
+from branchline.adapters.databases.mysql_reader import (
+    ESCAPE,
+    FIELDS,
+    FIELDS_BYTE,
+    NULL,
+    ROWS,
+    ROWS_BYTE,
+    Piece,
+    too_large,
+)
+from branchline.adapters.databases.mysql_schema import Layout, Shape
+from branchline.adapters.databases.mysql_snapshot import MysqlSnapshot, opened
+from branchline.errors import Failed
+from branchline.ports import Block, MaskBlock, Snapshot
+
+JOBS = 2
+LOADING = (
+    "sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'",
+    "foreign_key_checks = 0",
+    "max_error_count = 65535",
+    "net_read_timeout = 3600",
+)
+_ANY = f"[{ESCAPE}{FIELDS}{ROWS}]"
+_CUT = 1265
+_AT_COLUMN = re.compile(r"column [`']?(?:[^ ]*\.)?[`']?([^`']+)[`'] at row")
+
+
+class MysqlLoader:
+    """One new database while it is filled. `confined` is an account that reaches nothing else."""
+
+    def __init__(
+        self, server: MysqlServer, database: str, owner: str, confined: MysqlServer, jobs: int = JOBS
+    ) -> None:
+        self.server, self.database, self.owner, self.confined = server, database, owner, confined
+        self.jobs = jobs
+        self.source: MysqlSnapshot | None = None
+        self.definitions: Definitions | None = None
+        self.sessions: list[Session] = []
+
+    def close(self) -> None:
+        for session in self.sessions:
+            session.close()
+
+    def stop(self) -> None:
+        for session in list(self.sessions):
+            session.end()
+
+    def begin(self, source: Snapshot) -> None:
+        if not isinstance(source, MysqlSnapshot):
+            raise TypeError("a MySQL version is filled from a MySQL snapshot")
+        self.source = source
+        self.definitions = definitions = source.definitions(self.database, self.owner)
+        session = self._session(infile=False)
+        with scrubbed("making the tables"):
+            session.run("SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'")
+            session.run(
+                f"ALTER DATABASE {identifier(self.database)}"
+                f" CHARACTER SET {definitions.charset} COLLATE {definitions.collation}"
+            )
+            for name, sql, following in definitions.sequences:
+                session.run(sql)
+                session.rows(f"SELECT SETVAL({identifier(name)}, {following}, 0)")
+            for table in definitions.tables:
+                session.run(table.bare)
+
+    def copy(
+        self, table: str, masked: Sequence[str], mask: MaskBlock, *, where: str = "", keep: str = ""
+    ) -> int:
+        source, session = self._source(), self._session()
+        layout = source.layout(table)
+        passing = [shape.column.name for shape in layout.stored if shape.column.name not in masked]
+        filling = _Filling(session, layout, tuple(masked), passing)
+        pieces = source.pieces(table, masked, passing, where=where, keep=keep)
+        with scrubbed(f"copying {table}"):
+            ready = ahead(filling.lines(piece, mask) for piece in ahead(pieces))
+            rows = sum(filling.load(lines, count) for lines, count in ready)
+        session.close()
+        self.sessions.remove(session)
+        return rows
+
+    def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - no virtual tables here
+        definitions = self._definitions()
+        self._source().refuse_changes()
+        with ThreadPoolExecutor(self.jobs, "index") as pool:
+            list(pool.map(self._index, [table.additions for table in definitions.tables if table.additions]))
+        session = self._session()
+        with scrubbed("adding foreign keys"):
+            for table in definitions.tables:
+                if table.references:
+                    session.run(table.references)
+        session.run("SET SESSION foreign_key_checks = 1")
+        self._make_programs(definitions.programs)
+
+    def _index(self, statements: Sequence[str]) -> None:
+        session = self._session()
+        with scrubbed("adding indexes"):
+            for statement in statements:
+                session.run(statement)
+
+    def _make_programs(self, programs: Sequence[Program]) -> None:
+        """Views need each other, tables and functions: whatever fails is tried again after the others, as long as that helps."""
+        session = self._session(settings=())
+        left = [program for program in programs if program.kind not in ("TRIGGER", "EVENT")]
+        while left:
+            failed: list[tuple[Program, pymysql.MySQLError]] = []
+            for program in left:
+                try:
+                    make(session, program)
+                except (pymysql.OperationalError, pymysql.ProgrammingError, pymysql.InternalError) as error:
+                    failed.append((program, error))
+            if len(failed) == len(left):
+                with scrubbed(f"making the {failed[0][0].kind.lower()} {failed[0][0].name}"):
+                    raise failed[0][1]
+            left = [program for program, _ in failed]
+        for program in programs:
+            if program.kind in ("TRIGGER", "EVENT"):
+                with scrubbed(f"making the {program.kind.lower()} {program.name}"):
+                    make(session, program)
+
+    def execute(self, statement: str) -> None:
+        with scrubbed("a disarming statement", 508):
+            self._confined().run(statement)
+
+    def answer(self, query: str) -> object:
+        with scrubbed("an assertion", 508):
+            return self._confined().one(query)
+        raise AssertionError
+
+    def verify(self) -> Sequence[str]:
+        session, problems = self._session(), []
+        with scrubbed("checking the copy"):
+            for name, table in self._source().schema().tables.items():
+                for key in table.foreign_keys:
+                    met = " AND ".join(
+                        f"p.{identifier(there)} = c.{identifier(here)}"
+                        for here, there in zip(key.columns, key.referred, strict=True)
+                    )
+                    told = " AND ".join(f"c.{identifier(column)} IS NOT NULL" for column in key.columns)
+                    broken = session.one(
+                        f"SELECT COUNT(*) FROM {identifier(name)} c WHERE {told}"
+                        f" AND NOT EXISTS (SELECT 1 FROM {identifier(key.table)} p WHERE {met})"
+                    )
+                    if broken:
+                        problems.append(f"{broken:,} rows of {name} refer to rows missing from {key.table}")
+        return problems
+
+    def result(self) -> AbstractContextManager[Snapshot]:
+        return opened(self.confined, self.database, control=self.server)
+
+    def _session(self, *, infile: bool = True, settings: Sequence[str] = LOADING) -> Session:
+        session = Session(self.server, self.database, infile=infile, settings=settings)
+        self.sessions.append(session)
+        return session
+
+    def _confined(self) -> Session:
+        found = next((session for session in self.sessions if session.server is self.confined), None)
+        if found is None:
+            found = Session(self.confined, self.database)
+            self.sessions.append(found)
+        return found
+
+    def _source(self) -> MysqlSnapshot:
+        assert self.source is not None, "begin comes first"
+        return self.source
+
+    def _definitions(self) -> Definitions:
+        assert self.definitions is not None, "begin comes first"
+        return self.definitions
+
+
+class _Filling:
+    """One table while it is filled."""
+
+    def __init__(
+        self, session: Session, layout: Layout, masked: tuple[str, ...], passing: Sequence[str]
+    ) -> None:
+        self.session, self.layout = session, layout
+        self.masked = [layout.shape(name) for name in masked]
+        self.into = _into(layout, self.masked, [layout.shape(name) for name in passing])
+        self.enums = {shape.column.name for shape in layout.columns if shape.type == "enum"} - set(masked)
+
+    def lines(self, piece: Piece, mask: MaskBlock) -> tuple[bytes, int]:
+        """A block as LOAD DATA reads it, each row ended."""
+        if not self.masked:
+            whole = piece.passing if isinstance(piece.passing, bytes) else ROWS_BYTE.join(piece.passing or [])
+            return whole + ROWS_BYTE, piece.rows
+        for shape in self.masked:
+            if shape.column.kind == "integer" and piece.frame[shape.column.name].dtype == pl.String:
+                raise too_large(self.layout.name, shape.column.name)
+        frame = mask(Block(piece.frame, piece.keep, piece.place))
+        if frame.columns != [shape.column.name for shape in self.masked] or frame.height != piece.rows:
+            raise AssertionError(f"the masked block of {self.layout.name} has other rows or columns")
+        fields = frame.select(_field(shape, frame[shape.column.name]) for shape in self.masked)
+        return _beside(fields, piece.passing), piece.rows
+
+    def load(self, lines: bytes, rows: int) -> int:
+        """Raises Failed when not each row was loaded as it is."""
+        memory = os.memfd_create("branchline block")
+        try:
+            with os.fdopen(memory, "wb", closefd=False) as file:
+                file.write(lines)
+            loaded, warnings = self.session.warned(
+                f"LOAD DATA LOCAL INFILE '/proc/self/fd/{memory}' INTO TABLE {self.into}"
+            )
+            if warnings:
+                self._refuse_warnings(warnings)
+        finally:
+            os.close(memory)
+        if loaded != rows:
+            what = f"{rows:,} rows of {self.layout.name} were read and {loaded:,} loaded: a key occurs twice."
+            raise Failed(515, what, "Choose a mask that keeps unique values apart.")
+        return loaded
+
+    def _refuse_warnings(self, count: int) -> None:
+        """LOCAL turns errors into warnings. One is none: a kept ENUM that holds no member arrives as it was."""
+        found = self.session.rows("SHOW WARNINGS")
+        for _, code, message in found:
+            column = _AT_COLUMN.search(message)
+            name = column[1] if column else ""
+            if code != _CUT or name not in self.enums or len(found) < count:
+                where = f"{self.layout.name}.{name}" if name else self.layout.name
+                what = f"copying {self.layout.name}: a value does not fit {where} ({code})."
+                raise Failed(504, what, "Choose another mask for it in sanitize.yaml; nothing was switched.")
+
+
+def _into(layout: Layout, masked: Sequence[Shape], passing: Sequence[Shape]) -> str:
+    taken = {shape.name: shape.taken for shape in masked if shape.taken}
+    places = [shape.variable if shape.name in taken else shape.name for shape in masked]
+    places += [shape.name for shape in passing]
+    sets = ", ".join(f"{name} = {expression}" for name, expression in taken.items())
+    return (
+        f"{identifier(layout.name)} CHARACTER SET binary FIELDS TERMINATED BY x'1f' ESCAPED BY x'1a'"
+        f" LINES TERMINATED BY x'1e' ({', '.join(places)}){f' SET {sets}' if sets else ''}"
+    )
+
+
+def _field(shape: Shape, values: pl.Series) -> pl.Series:
+    """A masked column as fields of the block."""
+    if shape.binary:
+        texts = values.cast(pl.Binary).bin.encode("hex")
+    else:
+        texts = values.cast(pl.String)
+        if texts.str.contains(_ANY).any():
+            for mark in (ESCAPE, FIELDS, ROWS):
+                texts = texts.str.replace_all(mark, ESCAPE + mark, literal=True)
+    return texts.fill_null(NULL).alias(shape.column.name)
+
+
+def _beside(fields: pl.DataFrame, passing: bytes | Sequence[bytes] | None) -> bytes:
+    """Masked fields and those that pass through, row by row; in Polars where the latter are text."""
+    joined = fields.select(pl.concat_str(pl.all(), separator=FIELDS).alias("masked"))["masked"]
+    if passing is None:
+        return (joined.str.join(ROWS).item() + ROWS).encode()
+    if isinstance(passing, bytes):
+        text = pl.Series([passing], dtype=pl.Binary).cast(pl.String, strict=False)
+        if not text.null_count():
+            both = pl.DataFrame([joined, text.str.split(ROWS).explode().alias("passing")])
+            lines = both.select(pl.concat_str(pl.all(), separator=FIELDS).str.join(ROWS)).item()
+            return (lines + ROWS).encode()
+        passing = passing.split(ROWS_BYTE)
+    rows = zip(joined.cast(pl.Binary).to_list(), passing, strict=True)
+    return ROWS_BYTE.join(map(FIELDS_BYTE.join, rows)) + ROWS_BYTE
