@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test test-all test-live test-kill check lint types contracts lock bench clean
+.PHONY: help install up demo test test-all test-live test-kill check lint types contracts lock bench bench-data clean
 
 help:            ## what there is to make
 	@sed -n 's/^\([a-z-]*\): *.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,9 @@ contracts: install ## the directions of imports
 
 bench: install   ## ratios against named references, measured in one run
 	@$(BIN)/python -m benchmarks
+
+bench-data: install ## sanitized copies against plain dumps and other tools; writes docs/benchmarks.md (half an hour)
+	@$(BIN)/python -m benchmarks.data --output docs/benchmarks.md
 
 lock:            ## pin again, for every platform, with hashes (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade -o requirements.lock

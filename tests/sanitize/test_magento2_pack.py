@@ -293,18 +293,19 @@ def test_a_sync_of_a_shop_with_an_unknown_table_is_refused(small) -> None:
         small.sync(EXTENDS, packs=PACKS)
 
 
-def test_on_mariadb_neither_is_there_one_in_the_copy(request, magento, policy) -> None:
-    pytest.importorskip("branchline.adapters.databases.mysql")
-    bench = request.getfixturevalue("mysql_bench")
+def test_on_mariadb_neither_is_there_one_in_the_copy(mysql_bench, magento, policy) -> None:
     configured = [CONFIGURE.format(f"'{path}', '{value}'") for path, value in CONFIGURED.items()]
     for version in ("production", "staging"):
-        bench.database.create(version)
+        mysql_bench.database.create(version)
     shop = ["SET FOREIGN_KEY_CHECKS = 0", *magento.ddl("mysql"), *magento.inserts(), *configured]
-    bench.execute("production", ";\n".join(shop))
-    with bench.database.snapshot("production") as source, bench.database.loader("staging") as target:
+    mysql_bench.execute("production", ";\n".join(shop))
+    with (
+        mysql_bench.database.snapshot("production") as source,
+        mysql_bench.database.loader("staging") as target,
+    ):
         assert replicate(source, target, policy).leaks == 0
-    copy = {table: bench.read("staging", f"SELECT * FROM `{table}`") for table in magento.declared}
+    copy = {table: mysql_bench.read("staging", f"SELECT * FROM `{table}`") for table in magento.declared}
     came = Came(magento, policy, copy)
     assert came.leaked() == []
     assert came.changed() == []
-    assert dict(bench.read("staging", "SELECT path, value FROM core_config_data")) == DISARMED
+    assert dict(mysql_bench.read("staging", "SELECT path, value FROM core_config_data")) == DISARMED

@@ -41,7 +41,7 @@ class PostgresqlBench:
         told = self.database.relationship(version)
         names = {"host": "host", "port": "port", "path": "dbname", "username": "user", "password": "password"}
         given: dict[str, Any] = {name: told[key] for key, name in names.items()}
-        with contextlib.closing(psycopg.connect(**given)) as opened:
+        with contextlib.closing(psycopg.connect(client_encoding="utf8", **given)) as opened:
             yield opened
 
     def execute(self, version: str, script: str) -> None:

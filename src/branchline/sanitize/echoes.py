@@ -22,9 +22,14 @@ class Echoes:
 
     def __init__(self) -> None:
         self.looked_at: set[str] = set()
-        """Tables whose kept columns passed by."""
+        self.missed: set[str] = set()
+        """Tables of which some block was not seen with its kept columns."""
         self._found: dict[tuple[str, str], pl.DataFrame] = {}
         self._adding = Lock()
+
+    def cover(self, table: str) -> bool:
+        """Whether every row of a table was looked at."""
+        return table in self.looked_at and table not in self.missed
 
     def of(self, table: str, column: str) -> pl.DataFrame:
         return self._found.get((table, column), pl.DataFrame(schema=NONE_FOUND))

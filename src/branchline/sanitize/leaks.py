@@ -96,7 +96,7 @@ def find_leaks(
     """Searches every text of the copy and compares kept columns with what was masked beside them; constant memory."""
     findings = _searched(source, copy, policy, schema, originals, progress)
     for name, rule in policy.tables.items():
-        if name in originals.echoes.looked_at:
+        if originals.echoes.cover(name):
             findings += _echoed(source, schema.tables[name], rule, originals)
         elif rule.action == "copy" and not schema.tables[name].module:
             findings += _equal_in_row(source, schema.tables[name], rule)

@@ -9,6 +9,7 @@ import re
 import unicodedata
 import zlib
 from functools import lru_cache
+from threading import RLock
 
 import polars as pl
 from faker import Faker
@@ -25,25 +26,44 @@ _DRAWN = {
 }
 
 
+_MAKING = RLock()
+"""Tables are masked several at once, and each pool is made once."""
+
+
 def knows(locale: str) -> bool:
     """Whether Faker has this locale."""
     return locale in AVAILABLE_LOCALES
 
 
-@lru_cache(maxsize=64)
 def pool(locale: str, kind: str) -> pl.Series:
     """Distinct invented values of one kind, sorted."""
+    with _MAKING:
+        return _pool(locale, kind)
+
+
+def slugs(locale: str, kind: str) -> pl.Series:
+    """The same pool as parts of an e-mail address: a-z and 0-9 only, value for value."""
+    with _MAKING:
+        return _slugs(locale, kind)
+
+
+@lru_cache(maxsize=64)
+def _pool(locale: str, kind: str) -> pl.Series:
     provider, draws = _DRAWN[kind]
-    faker = Faker(locale)
+    faker = _faker(locale)
     faker.seed_instance(zlib.crc32(f"{locale} {kind}".encode()))
     draw = getattr(faker, provider)
     return pl.Series(kind, sorted({" ".join(str(draw()).split()) for _ in range(draws)} - {""}))
 
 
 @lru_cache(maxsize=16)
-def slugs(locale: str, kind: str) -> pl.Series:
-    """The same pool as parts of an e-mail address: a-z and 0-9 only, value for value."""
-    return pl.Series(kind, [_slug(value) for value in pool(locale, kind).to_list()])
+def _slugs(locale: str, kind: str) -> pl.Series:
+    return pl.Series(kind, [_slug(value) for value in _pool(locale, kind).to_list()])
+
+
+@lru_cache(maxsize=4)
+def _faker(locale: str) -> Faker:
+    return Faker(locale)
 
 
 def _slug(value: str) -> str:

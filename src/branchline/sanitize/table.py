@@ -49,7 +49,9 @@ class TableMasker:
             done.append(_passing(block.keep, values, masked).alias(column.name))
         if self.originals is not None:
             self._remember(self.originals, block)
-            if block.beside is not None:
+            if block.beside is None:
+                self.originals.echoes.missed.add(self.table)
+            else:
                 secret = [
                     block.frame[each.name]
                     for each in self.masked

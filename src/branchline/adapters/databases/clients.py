@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from threading import Lock
@@ -136,7 +136,7 @@ def write_all(pipe: IO[bytes], data: bytes | memoryview) -> None:
         view = view[pipe.write(view) :]
 
 
-def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+def ahead(items: Iterator[_Item]) -> Generator[_Item, None, None]:
     """Has the next item made in a thread of its own while the one before is used."""
     with ThreadPoolExecutor(1, "ahead") as pool:
         coming: Future[_Item | None] = pool.submit(next, items, None)

@@ -16,6 +16,7 @@ from branchline.errors import BadInput, BranchlineError, Failed, Refused, Unavai
 
 Row = tuple[Any, ...]
 CONNECT_SECONDS = 10
+_HERE = ("localhost", "127.0.0.1", "::1")
 _STANDS_FOR = {
     1005: "a table could not be made",
     1022: "a key is not unique",
@@ -58,24 +59,29 @@ _NAMES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MysqlServer:
-    """Where a server answers, and as whom; by its socket where one is given."""
+    """Where a server answers, and as whom; by its socket where one is given. With `ca`, the path of a file of certificates, only
+    by TLS and only when it proves its name; without, by TLS as far as it offers it, but on this machine.
+    """
 
     host: str
     port: int = 3306
     user: str = "root"
     password: str = field(default="", repr=False)
     socket: str = ""
+    ca: str = ""
 
     @classmethod
     def from_url(cls, url: str) -> MysqlServer:
-        """`mysql://user:password@host:3306/?socket=/path`; the path is not looked at. Raises BadInput, without the URL."""
+        """`mysql://user:password@host:3306/?socket=/path&ssl_ca=/path`; the database is not looked at. Raises BadInput, without
+        the URL in its words.
+        """
         try:
             parts = urlsplit(url)
             scheme, port = parts.scheme.partition("+")[0], parts.port or 3306
             asked = parse_qs(parts.query, strict_parsing=bool(parts.query))
         except ValueError:
             scheme, port, asked = "", 0, {}
-        if scheme not in ("mysql", "mariadb") or asked.keys() - {"socket"}:
+        if scheme not in ("mysql", "mariadb") or asked.keys() - {"socket", "ssl_ca"}:
             what = "A database's URL is not of the form mysql://user@host:3306/?socket=/path."
             raise BadInput(530, what, "Correct it where the service is configured.")
         host = (parts.hostname or "localhost").strip("[]")
@@ -85,7 +91,15 @@ class MysqlServer:
             unquote(parts.username or "root"),
             unquote(parts.password or ""),
             asked.get("socket", [""])[0],
+            asked.get("ssl_ca", [""])[0],
         )
+
+    @property
+    def tls(self) -> dict[str, Any]:
+        """What the driver is told of it."""
+        if self.ca:
+            return {"ssl_ca": self.ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+        return {"ssl_disabled": bool(self.socket) or self.host in _HERE}
 
     @property
     def address(self) -> str:
@@ -116,6 +130,7 @@ class Session:
         settings: Sequence[str] = (),
     ) -> None:
         self.server, self._busy = server, False
+        self._stream: SSCursor | None = None
         with scrubbed(f"connecting to {server.address}"):
             self.connection = pymysql.connect(
                 host=server.host,
@@ -131,6 +146,7 @@ class Session:
                 local_infile=infile,
                 connect_timeout=CONNECT_SECONDS,
                 program_name="branchline",
+                **server.tls,
             )
             chosen = ["time_zone = '+00:00'", "wait_timeout = 604800", *settings]
             if raw:
@@ -145,7 +161,8 @@ class Session:
         """All rows of a query. Raises the driver's errors, as all that follows does."""
         with self._cursor() as cursor:
             cursor.execute(sql)
-            return cursor.fetchall()
+            found: Sequence[Row] = cursor.fetchall()
+            return found
         raise AssertionError
 
     def one(self, sql: str) -> Any:
@@ -167,7 +184,7 @@ class Session:
 
     def streamed(self, sql: str, rows: int, size: int) -> Iterator[Sequence[Row]]:
         """The rows of a query as they come, about so many rows or bytes at a time; the session is taken until the last."""
-        cursor = self.connection.cursor(SSCursor)
+        self._stream = cursor = self.connection.cursor(SSCursor)
         self._busy = True
         try:
             cursor.execute(sql)
@@ -185,8 +202,6 @@ class Session:
         finally:
             if self._busy:
                 self.close()  # left in the middle: the rest is not waited for
-                if cursor._result is not None:  # noqa: SLF001 - it would be, when the cursor is forgotten
-                    cursor._result.unbuffered_active = False  # noqa: SLF001
 
     @contextmanager
     def _cursor(self) -> Iterator[Cursor]:
@@ -203,6 +218,9 @@ class Session:
         """Ends it, and on the server what it was cut short in."""
         if self._busy:
             self.end()
+        unread = getattr(self._stream, "_result", None)
+        if unread is not None:
+            unread.unbuffered_active = False  # or the driver reads on, when this is forgotten
         with suppress(pymysql.MySQLError, OSError):
             self.connection.close()
 
@@ -211,7 +229,7 @@ class Session:
         with suppress(BranchlineError, pymysql.MySQLError, OSError):
             other = Session(self.server)
             try:
-                other.run(f"KILL {self.connection.thread_id()}")
+                other.run(f"KILL {self.connection.thread_id()}")  # type: ignore[no-untyped-call]
             finally:
                 other.connection.close()
 

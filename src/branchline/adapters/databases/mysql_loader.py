@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 
 import polars as pl
 import pymysql
@@ -94,9 +94,13 @@ class MysqlLoader:
         layout = source.layout(table)
         passing = [shape.column.name for shape in layout.stored if shape.column.name not in masked]
         filling = _Filling(session, layout, tuple(masked), passing)
-        pieces = source.pieces(table, masked, passing, where=where, keep=keep)
-        with scrubbed(f"copying {table}"):
-            ready = ahead(filling.lines(piece, mask) for piece in ahead(pieces))
+        with (
+            scrubbed(f"copying {table}"),
+            closing(source.pieces(table, masked, passing, where=where, keep=keep)) as pieces,
+            closing(ahead(pieces)) as coming,
+            closing(filling.lines(piece, mask) for piece in coming) as made,
+            closing(ahead(made)) as ready,
+        ):
             rows = sum(filling.load(lines, count) for lines, count in ready)
         session.close()
         self.sessions.remove(session)
@@ -120,6 +124,8 @@ class MysqlLoader:
         with scrubbed("adding indexes"):
             for statement in statements:
                 session.run(statement)
+        session.close()
+        self.sessions.remove(session)
 
     def _make_programs(self, programs: Sequence[Program]) -> None:
         """Views need each other, tables and functions: whatever fails is tried again after the others, as long as that helps."""
@@ -201,6 +207,7 @@ class _Filling:
         self.session, self.layout = session, layout
         self.masked = [layout.shape(name) for name in masked]
         self.into = _into(layout, self.masked, [layout.shape(name) for name in passing])
+        self.passing = [layout.shape(name) for name in passing]
         self.enums = {shape.column.name for shape in layout.columns if shape.type == "enum"} - set(masked)
 
     def lines(self, piece: Piece, mask: MaskBlock) -> tuple[bytes, int]:
@@ -211,11 +218,36 @@ class _Filling:
         for shape in self.masked:
             if shape.column.kind == "integer" and piece.frame[shape.column.name].dtype == pl.String:
                 raise too_large(self.layout.name, shape.column.name)
-        frame = mask(Block(piece.frame, piece.keep, piece.place))
+        frame = mask(Block(piece.frame, piece.keep, piece.place, self._kept(piece.passing)))
         if frame.columns != [shape.column.name for shape in self.masked] or frame.height != piece.rows:
             raise AssertionError(f"the masked block of {self.layout.name} has other rows or columns")
         fields = frame.select(_field(shape, frame[shape.column.name]) for shape in self.masked)
         return _beside(fields, piece.passing), piece.rows
+
+    def _kept(self, passing: bytes | Sequence[bytes] | None) -> pl.DataFrame | None:
+        """The texts and whole numbers among the columns that pass through, None where they cannot be told apart."""
+        readable = [
+            shape.column.name for shape in self.passing if shape.column.kind in ("text", "json", "integer")
+        ]
+        joined = passing if isinstance(passing, bytes) else ROWS_BYTE.join(passing or [])
+        if not readable or not joined:
+            return pl.DataFrame()
+        try:
+            every = pl.read_csv(
+                joined,
+                has_header=False,
+                separator=FIELDS,
+                eol_char=ROWS,
+                quote_char=None,
+                infer_schema=False,
+                null_values=NULL,
+                empty_string_is_null=False,
+                new_columns=[shape.column.name for shape in self.passing],
+                encoding="utf8-lossy",
+            )
+        except pl.exceptions.PolarsError:
+            return None
+        return every.select(readable)
 
     def load(self, lines: bytes, rows: int) -> int:
         """Raises Failed when not each row was loaded as it is."""
@@ -274,13 +306,13 @@ def _beside(fields: pl.DataFrame, passing: bytes | Sequence[bytes] | None) -> by
     """Masked fields and those that pass through, row by row; in Polars where the latter are text."""
     joined = fields.select(pl.concat_str(pl.all(), separator=FIELDS).alias("masked"))["masked"]
     if passing is None:
-        return (joined.str.join(ROWS).item() + ROWS).encode()
+        return str(joined.str.join(ROWS).item() + ROWS).encode()
     if isinstance(passing, bytes):
         text = pl.Series([passing], dtype=pl.Binary).cast(pl.String, strict=False)
         if not text.null_count():
             both = pl.DataFrame([joined, text.str.split(ROWS).explode().alias("passing")])
             lines = both.select(pl.concat_str(pl.all(), separator=FIELDS).str.join(ROWS)).item()
-            return (lines + ROWS).encode()
+            return str(lines + ROWS).encode()
         passing = passing.split(ROWS_BYTE)
     rows = zip(joined.cast(pl.Binary).to_list(), passing, strict=True)
     return ROWS_BYTE.join(map(FIELDS_BYTE.join, rows)) + ROWS_BYTE

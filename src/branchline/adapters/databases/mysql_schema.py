@@ -213,7 +213,7 @@ def _highest(kind: str, declared: str) -> int | None:
     bits = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}.get(kind)
     if bits is None:
         return None
-    return min(2 ** (bits if "unsigned" in declared else bits - 1), 2**63) - 1
+    return min(int(2 ** (bits if "unsigned" in declared else bits - 1)), 2**63) - 1
 
 
 def _indexes(session: Session) -> Mapping[str, _Indexes]:

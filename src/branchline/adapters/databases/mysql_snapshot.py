@@ -10,7 +10,7 @@ seconds, one session reads everything, and the snapshot's `notes` say so.
 from __future__ import annotations
 
 import queue
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 
@@ -168,7 +168,7 @@ class MysqlSnapshot:
 
     def pieces(
         self, table: str, wanted: Sequence[str], passing: Sequence[str], *, where: str = "", keep: str = ""
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, None]:
         """As `blocks`, and beside the wanted columns those that pass through as they are."""
         with scrubbed(f"reading {table}"):
             reader = Reader(self.session, self.layout(table), wanted, passing, where=where, keep=keep)

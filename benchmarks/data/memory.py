@@ -1,0 +1,59 @@
+"""The most memory that a sync and the processes it starts have had."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from benchmarks.data.commands import COMPLAINT, DidNotRun
+from benchmarks.data.contender import Job
+from benchmarks.data.sync import COMMAND, request
+
+EVERY = 0.02
+"""Seconds between two looks."""
+LIMIT = 600.0
+
+
+def peak(job: Job) -> int:
+    """Bytes: of all processes that lived at the same time, the sum of the most that each one had until then.
+
+    That most is the kernel's own record (VmHWM, as ru_maxrss), so nothing is missed between two looks.
+    """
+    with subprocess.Popen(
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        child.stdin.write(request(job))
+        child.stdin.close()
+        child.stdin = None
+        parent, most, waited = psutil.Process(child.pid), 0, 0.0
+        while child.poll() is None and waited < LIMIT:
+            most = max(most, sum(_high_water(each) for each in _family(parent)))
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(EVERY)
+            waited += EVERY
+        if child.poll() is None:
+            child.kill()
+        printed, complaint = child.communicate()
+    if child.returncode:
+        lines = complaint.decode(errors="replace").strip().splitlines()
+        raise DidNotRun(" ".join(lines[-COMPLAINT:]))
+    own, largest_child = json.loads(printed)["kilobytes"]
+    return max(most, int(own + largest_child) * 1024)
+
+
+def _family(parent: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return [parent, *parent.children(recursive=True)]
+    return []
+
+
+def _high_water(process: psutil.Process) -> int:
+    with suppress(OSError, IndexError):
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    return 0

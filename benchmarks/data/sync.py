@@ -1,0 +1,96 @@
+"""Branchline's sanitized copy, in a process of its own: `python -m benchmarks.data.sync`, told what to do on its input."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from benchmarks.data.commands import run
+from benchmarks.data.contender import Job
+from benchmarks.data.server import Account
+from branchline.ports import Loader, Snapshot
+from branchline.sanitize.pipeline import replicate
+from branchline.sanitize.policy_file import read_policy
+
+COMMAND = (sys.executable, "-m", "benchmarks.data.sync")
+
+
+@dataclass(frozen=True)
+class Branchline:
+    """Implements Contender. Its seconds: `all` from opening the source to closing the target, with the pools of invented
+    values made anew; `prove` is the part of the final scan; `process` is all of the process, Python's start included.
+    """
+
+    name: str = "Branchline"
+    masks: bool = True
+
+    def run(self, job: Job) -> Mapping[str, float]:
+        seconds, printed = run(COMMAND, text=[request(job)])
+        return {**json.loads(printed)["seconds"], "process": seconds}
+
+
+def request(job: Job, *, scan: bool = True) -> bytes:
+    """What the process reads: no password is on its command line."""
+    told = {
+        "engine": job.server.name,
+        "account": asdict(job.server.account),
+        "source": job.source,
+        "target": job.target,
+        "policy": job.profile.policy,
+        "scan": scan,
+    }
+    return json.dumps(told).encode()
+
+
+def ends(
+    engine: str, account: Account, source: str, target: str
+) -> tuple[AbstractContextManager[Snapshot], AbstractContextManager[Loader]]:
+    """The seam: how each engine's adapter is asked for a source and an empty target. Raises KeyError for others."""
+    return {"PostgreSQL": _postgresql, "MariaDB": _mariadb}[engine](account, source, target)
+
+
+def _postgresql(
+    account: Account, source: str, target: str
+) -> tuple[AbstractContextManager[Snapshot], AbstractContextManager[Loader]]:
+    """What `PostgresqlDatabase.snapshot` and `.loader` give, with the account of the benchmark for all roles."""
+    from branchline.adapters.databases.postgresql_connection import PostgresqlServer  # noqa: PLC0415 - costs memory
+    from branchline.adapters.databases.postgresql_loader import PostgresqlLoader  # noqa: PLC0415
+    from branchline.adapters.databases.postgresql_snapshot import opened  # noqa: PLC0415
+
+    server = PostgresqlServer(account.socket or account.host, account.port, account.user, account.password)
+    return opened(server, source), closing(PostgresqlLoader(server, target, account.user))
+
+
+def _mariadb(
+    account: Account, source: str, target: str
+) -> tuple[AbstractContextManager[Snapshot], AbstractContextManager[Loader]]:
+    """What `MysqlDatabase.snapshot` and `.loader` give, with the account of the benchmark for all roles."""
+    from branchline.adapters.databases.mysql_connection import MysqlServer  # noqa: PLC0415 - costs memory
+    from branchline.adapters.databases.mysql_loader import MysqlLoader  # noqa: PLC0415
+    from branchline.adapters.databases.mysql_snapshot import opened  # noqa: PLC0415
+
+    server = MysqlServer(account.host, account.port, account.user, account.password, account.socket)
+    return opened(server, source), closing(MysqlLoader(server, target, "CURRENT_USER", replace(server)))
+
+
+def main(told: Mapping[str, Any]) -> dict[str, object]:
+    """Does one sync; gives its seconds and the most kilobytes that this process, and one of its children, had."""
+    policy = read_policy(told["policy"])
+    started = time.perf_counter()
+    with ExitStack() as stack:
+        source, target = ends(told["engine"], Account(**told["account"]), told["source"], told["target"])
+        snapshot, loader = stack.enter_context(source), stack.enter_context(target)
+        report = replicate(snapshot, loader, policy, scan=told["scan"])
+    seconds = {**report.seconds, "all": time.perf_counter() - started}
+    whose: Sequence[int] = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return {"seconds": seconds, "kilobytes": [resource.getrusage(each).ru_maxrss for each in whose]}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.stdin.read()))))
