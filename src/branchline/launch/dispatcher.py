@@ -132,10 +132,13 @@ class _Dispatcher:
 
     def _look(self) -> None:
         """How the server is, and the workers that it hears from."""
-        self._seen = {"reachable": False, "workers": []}
-        if not self._server.alive():
-            raise Unavailable(350, f"The Prefect server {self._server.place} does not answer.")
-        self._seen = {"reachable": True, "workers": self._server.workers(POOL)}
+        seen: Mapping[str, Any] = {"reachable": False, "workers": []}
+        try:
+            if not self._server.alive():
+                raise Unavailable(350, f"The Prefect server {self._server.place} does not answer.")
+            seen = {"reachable": True, "workers": self._server.workers(POOL)}
+        finally:
+            self._seen = seen  # only now: signs of life go out while it looks
 
     def _repeat(self, name: str, every: float, turn: Callable[[], None]) -> None:
         """A turn each so many seconds; after failures, later and later. Nothing that a turn raises ends it."""
