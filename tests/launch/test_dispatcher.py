@@ -138,6 +138,24 @@ def test_while_a_look_at_the_server_takes_its_time_it_says_what_it_saw_before(pl
     assert (reachable, later) == (True, True)
 
 
+def test_a_server_that_is_busy_once_is_not_away_and_one_that_is_away_is_looked_at_no_less_often(
+    platform: Platform,
+) -> None:
+    seen: list[object] = []
+    answers = iter([True, *[False, True] * 3])
+
+    def alive() -> bool:
+        beat = platform.store.running.last("dispatcher")
+        seen.append(beat.detail.get("reachable") if beat else None)
+        return next(answers, False)
+
+    server = SimpleNamespace(place="http://harbour.test/api", alive=alive, workers=list)
+    with dispatching(platform, server=server):
+        until(lambda: len(seen) > 7 + 2 * 12)
+    assert False not in seen[:8]
+    assert seen[-1] is False
+
+
 def test_while_another_one_lives_it_stands_by(platform: Platform) -> None:
     state, duty = platform.store.running, Counted()
     state.take("dispatcher", ELSEWHERE, platform.clock(), {}, instead_of=None)
