@@ -52,6 +52,7 @@ TOLD = {
 }
 
 POLICY = (
+    ("extends", "empty", "names of packs, each a file `sanitization/<name>.yaml` beside branchline.yaml or in the checkout's config/: their `tables`, `files` and `disarm` count where the policy's own lines do not say otherwise, column by column; a later pack wins over an earlier"),
     ("locale", "`en_US`", "Faker locale of the invented names, streets, companies"),
     ("tables.<table>", "required", "`truncate` (no rows), `rebuild` (a full-text table with external content, filled again from it), or a mapping"),
     ("tables.<table>.columns.<column>", "required", "a mask's name, or a mapping with `mask` and its parameters"),
@@ -91,8 +92,8 @@ def configuration() -> str:
         f"Types of services there are: {services}.",
         _keys(App, app_keys()),
         "## The sanitization policy: .branchline/sanitize.yaml",
-        "In the application's repository. A table, column or file path that is not decided here stops a sync, and so does "
-        "a line that matches nothing.",
+        "In the application's repository. A table, column or file path that neither it nor a pack decides stops a sync, and so "
+        "does a line of its own that matches nothing; a pack's line may.",
         _table(("key", "default", "meaning"), ((f"`{key}`", default, said) for key, default, said in POLICY)),
         "## Masks",
         "NULL stays NULL, and an empty string stays empty, where nothing else is said. Equal originals give equal results "

@@ -35,6 +35,9 @@ class Platform:
 
     settings: Settings
     plans: Mapping[str, Plan]
+    packs: Sequence[Path]
+    """Directories with sanitization packs."""
+
     layout: Layout
     store: Store
     artifacts: ArtifactStore

@@ -41,11 +41,16 @@ def config_directory() -> Path:
 def open_platform() -> Platform:
     """The platform of this process, as config/ and the environment say. Raises BadInput for a broken config."""
     settings = read_settings(config_directory() / "branchline.yaml")
-    return _platform(settings, config_directory() / "plans.yaml")
+    return _platform(settings, config_directory() / "plans.yaml", pack_directories())
+
+
+def pack_directories() -> tuple[Path, ...]:
+    """Where sanitization packs lie: sanitization/ of the operator's configuration, then that of the checkout."""
+    return tuple(dict.fromkeys(each / "sanitization" for each in (config_directory(), CHECKOUT / "config")))
 
 
 @cache
-def _platform(settings: Settings, plans: Path) -> Platform:
+def _platform(settings: Settings, plans: Path, packs: tuple[Path, ...]) -> Platform:
     layout = Layout(settings.home)
     layout.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = open_store(state_url(settings, layout.state), layout.key)
@@ -72,6 +77,7 @@ def _platform(settings: Settings, plans: Path) -> Platform:
     platform = Platform(
         settings=settings,
         plans=read_plans(plans),
+        packs=packs,
         layout=layout,
         store=store,
         artifacts=artifacts,

@@ -191,6 +191,26 @@ def test_sanitize_check_names_what_has_no_decision(branchline, home):
     assert "people" in err
 
 
+def test_a_policy_extends_the_operators_packs_and_those_of_the_checkout(branchline, home):
+    branchline("deploy", "store/master")
+    _, draft, _ = branchline("sanitize", "suggest", "store/master")
+    packs = home.path / "config" / "sanitization"
+    packs.mkdir()
+    (packs / "mine.yaml").write_text("tables:" + draft.partition("tables:")[2].partition("files:")[0])
+    policy = home.path / "sanitize.yaml"
+    policy.write_text("extends: [magento2, mine]\nfiles:" + draft.partition("files:")[2])
+    code, _, err = branchline("sanitize", "check", "store/master", "--file", str(policy))
+    assert (code, err) == (0, "")
+    code, out, _ = branchline("sanitize", "suggest", "store/master", "--extends", "mine")
+    assert code == 0
+    assert "extends: [mine]" in out
+    assert "email: email" not in out
+    policy.write_text("extends: [mien]\n")
+    code, _, err = branchline("sanitize", "check", "store/master", "--file", str(policy))
+    assert code == 2
+    assert "did you mean mine?); there are: magento2, mine" in " ".join(err.split())
+
+
 def test_every_command_explains_itself(branchline):
     for words in ([], ["deploy"], ["promote", "staging"], ["sync"], ["sanitize"], ["activity"], ["plan"]):
         code, out, err = branchline(*words, "--help")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +35,11 @@ class Shop:
         connection.commit()
         connection.close()
 
-    def sync(self, policy: str, **options: object) -> SyncReport:
+    def sync(self, policy: str, packs: Sequence[Path] = (), **options: object) -> SyncReport:
         self.database.remove("staging")
         self.database.create("staging")
         with self.database.snapshot("production") as source, self.database.loader("staging") as target:
-            return replicate(source, target, read_policy(policy), **options)
+            return replicate(source, target, read_policy(policy, packs=packs), **options)
 
     def read(self, sql: str, *, where: str = "staging") -> list[tuple]:
         connection = sqlite3.connect(getattr(self, where))

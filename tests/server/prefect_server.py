@@ -122,8 +122,11 @@ class Server:
     def artifacts(self, run: str) -> list[dict[str, Any]]:
         return self._ok("POST", "/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
 
-    def runs_of(self, flow: str, state: str) -> list[dict[str, Any]]:
-        wanted = {"flows": {"name": {"any_": [flow]}}, "flow_runs": {"state": {"type": {"any_": [state]}}}}
+    def runs_of(self, flow: str, *states: str) -> list[dict[str, Any]]:
+        """Those in one of the states, or all."""
+        wanted: dict[str, Any] = {"flows": {"name": {"any_": [flow]}}}
+        if states:
+            wanted["flow_runs"] = {"state": {"type": {"any_": states}}}
         return self._ok("POST", "/flow_runs/filter", wanted)
 
     def pause_schedules(self, flow: str) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 import httpx
 import psutil
 import pytest
+from prefect.states import Running
 
 from branchline.errors import BadInput, Unavailable
 from branchline.launch.server import Server
@@ -20,6 +21,8 @@ from tests.server.prefect_server import until
 from tests.server.upped import Keeper, Upped, environment
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(600)]
+
+TOMORROW = datetime.now(UTC) + timedelta(days=1)
 
 
 def branchline(up: Upped, *words: str) -> subprocess.CompletedProcess[str]:
@@ -121,6 +124,11 @@ def test_told_to_stop_it_waits_for_a_deploy_under_way_and_nothing_of_it_is_left(
     up: Upped, keeper: Keeper
 ) -> None:
     before = up.project("drained")
+    elsewhere = up.server.start(
+        "deploy/deploy", {"environment": "store/master"}, at=TOMORROW, name="a far one"
+    )
+    up.server.api.set_flow_run_state(UUID(elsewhere), Running(), force=True)
+    up.server.api.update_flow_run_labels(UUID(elsewhere), {"prefect.worker.name": "away"})
     run = up.deploy("drained")
     family, output = up.family(), up.home.path / "up.out"
     up.process.terminate()
@@ -133,6 +141,7 @@ def test_told_to_stop_it_waits_for_a_deploy_under_way_and_nothing_of_it_is_left(
     assert up.activity(run).outcome == "success"
     again = keeper.running()
     assert again.server.state(run).name == "Completed"
+    assert again.server.state(elsewhere).type == "RUNNING"
     assert again.ended(again.server.start("sweep/sweep", {})) == "Completed"
 
 

@@ -26,11 +26,19 @@ Ref = Annotated[str | None, typer.Option("--ref", help="Read it from this commit
 
 
 @app.command()
-def suggest(environment: Environment) -> None:
+def suggest(
+    environment: Environment,
+    extends: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--extends", metavar="PACK", help="Draft only what this pack does not decide; several times."
+        ),
+    ] = None,
+) -> None:
     """Write a first policy from the live schema to standard output: names, types and sampled values are looked at."""
     platform = open_platform()
     with working("reading the schema and samples"):
-        draft = draft_policy(platform, environment_at(platform, environment))
+        draft = draft_policy(platform, environment_at(platform, environment), extends or ())
     sys.stdout.write(draft)
 
 

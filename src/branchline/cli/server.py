@@ -100,7 +100,8 @@ def drain(
         0.0 if now else platform.settings.drain,
         _say,
         hurry,
-        of_worker=platform.operations.processes.this().host if no_pause else None,
+        worker=platform.operations.processes.this().host if no_pause else None,
+        pausing=not no_pause,
     )
     for run in left:
         _say(f"still under way: {run}")

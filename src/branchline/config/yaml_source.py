@@ -19,6 +19,7 @@ MAX_NODES = 100_000
 """Values in one file, each alias counted as all that it stands for."""
 
 MAX_KEY_SHOWN = 200
+_NOT_UTF8 = "is not UTF-8: save it in that encoding"
 
 Path = tuple[str | int, ...]
 _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -81,9 +82,9 @@ def load_yaml(file: str, data: bytes) -> Document:
     if len(data) > MAX_BYTES:
         return _unreadable(file, 0, f"is {len(data)} bytes; a configuration file has at most {MAX_BYTES}")
     try:
-        text = data.decode("utf-8-sig")
+        text = _decoded(data)
     except UnicodeDecodeError as error:
-        return _unreadable(file, data.count(b"\n", 0, error.start) + 1, "is not UTF-8")
+        return _unreadable(file, data.count(b"\n", 0, error.start) + 1, _NOT_UTF8)
     reader = _Reader(file)
     try:
         value = reader.read(text)
@@ -94,6 +95,13 @@ def load_yaml(file: str, data: bytes) -> Document:
     except _Stop as stop:
         return Document(file, problems=(stop.problem,))
     return Document(file, value, reader.lines, tuple(reader.problems))
+
+
+def _decoded(data: bytes) -> str:
+    """Raises UnicodeDecodeError, for UTF-16 without a mark too: as UTF-8 it would pass, with a NUL in every character."""
+    if 0 in data[:2]:
+        raise UnicodeDecodeError("utf-8", data, 0, 2, "UTF-16")
+    return data.decode("utf-8-sig")
 
 
 def load_mapping(file: str, data: bytes) -> Document:

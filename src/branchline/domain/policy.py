@@ -6,6 +6,7 @@ whether the policy fits a live schema is `branchline.sanitize`'s business. Anyth
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,14 @@ Address = tuple[str, ...]
 
 Lines = Mapping[tuple[str | int, ...], int]
 """The line of each key and list entry by its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands. `line` 0: nobody knows which."""
+
+    file: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +79,14 @@ class TableRule:
 
 @dataclass(frozen=True, slots=True)
 class FileRule:
-    """Files of a mount by glob: `**` any folders, `*` within a name. A placeholder gets a new name unless `rename` is false."""
+    """Files of a mount by glob: `**` any folders, `*` within a name. A placeholder gets a new name unless `rename` is false.
+    `packed`: it is a pack's, and may match nothing.
+    """
 
     glob: str
     action: Literal["copy", "skip", "placeholder"]
     rename: bool
+    packed: bool = False
 
     def matches(self, path: str) -> bool:
         """Whether a relative path with `/` is meant."""
@@ -83,28 +95,52 @@ class FileRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What `.branchline/sanitize.yaml` says. `lines`: where, for messages."""
+    """What `.branchline/sanitize.yaml` says, and what the packs that it `extends` say.
 
+    `lines`: where it stands in the file, for messages. `packed`: the decisions that are a pack's, by which it was composed, and
+    where; such a decision may be about nothing.
+    """
+
+    extends: tuple[str, ...] = ()
     locale: str = "en_US"
     tables: Mapping[str, TableRule] = field(default_factory=dict)
     files: Mapping[str, tuple[FileRule, ...]] = field(default_factory=dict)
     disarm: tuple[str, ...] = ()
     assertions: tuple[str, ...] = ()
     lines: Lines = field(default_factory=dict, compare=False, repr=False)
+    packed: Mapping[Address, Place] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal decisions, wherever they stand."""
+        return hashlib.sha256(repr(self).encode(errors="surrogatepass")).hexdigest()[:16]
+
+    def place(self, file: str, path: Address) -> Place:
+        """The pack's line for a decision of a pack; else this file's, of the key or of the nearest thing around it."""
+        return self.packed.get(path) or Place(file, _line(self.lines, path))
 
     def problem(self, file: str, path: Address, what: str, yaml: str = "") -> PolicyProblem:
-        """Something wrong at a path, in the line of its key or of the nearest thing around it."""
-        return PolicyProblem(file, _line(self.lines, path), path, what, yaml)
+        """Something wrong at a path of this file, or of the pack that decides there."""
+        place = self.place(file, path)
+        return PolicyProblem(place.file, place.line, path, what, yaml)
 
 
 def parse(
-    document: Any, *, file: str = "sanitize.yaml", lines: Lines = MappingProxyType({})
+    document: Any, *, file: str = "sanitize.yaml", lines: Lines = MappingProxyType({}), pack: bool = False
 ) -> tuple[Policy, list[PolicyProblem]]:
-    """The policy in a YAML document's values, and everything that is wrong with its shape. `lines`: of its keys.
+    """The policy in a YAML document's values, and everything that is wrong with its shape. `lines`: of its keys. A `pack` has
+    tables, files and disarm only.
 
     With problems, what could not be read is left out of the policy: use it for finding more of them only.
     """
-    return _Reader(file, lines).policy(document)
+    policy, problems = _Reader(file, lines).policy(document)
+    if pack:
+        problems += [
+            policy.problem(file, (key,), "is for a project to say, not for a pack")
+            for key in ("extends", "locale")
+            if isinstance(document, dict) and key in document
+        ]
+    return policy, problems
 
 
 class _Reader:
@@ -113,14 +149,17 @@ class _Reader:
         self.problems: list[PolicyProblem] = []
 
     def policy(self, document: Any) -> tuple[Policy, list[PolicyProblem]]:
-        top = self._mapping((), {} if document is None else document, {"locale", "tables", "files", "disarm"})
+        top = self._mapping(
+            (), {} if document is None else document, {"extends", "locale", "tables", "files", "disarm"}
+        )
         disarm = self._mapping(("disarm",), top.get("disarm", {}), {"sql", "assert"})
         policy = Policy(
+            extends=self._texts(("extends",), top.get("extends", []), "names of packs"),
             locale=self._text(("locale",), top.get("locale", "en_US"), "a Faker locale such as en_US"),
             tables=self._each(("tables",), top.get("tables", {}), self._table),
             files=self._each(("files",), top.get("files", {}), self._mount),
-            disarm=self._texts(("disarm", "sql"), disarm.get("sql", [])),
-            assertions=self._texts(("disarm", "assert"), disarm.get("assert", [])),
+            disarm=self._texts(("disarm", "sql"), disarm.get("sql", []), "SQL statements"),
+            assertions=self._texts(("disarm", "assert"), disarm.get("assert", []), "SQL statements"),
             lines=self.lines,
         )
         return policy, self.problems
@@ -204,10 +243,10 @@ class _Reader:
         self._say(at, f"is {_named(value)}, not {meant}")
         return ""
 
-    def _texts(self, at: Address, value: Any) -> tuple[str, ...]:
+    def _texts(self, at: Address, value: Any, meant: str) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(entry, str) and entry.strip() for entry in value):
             return tuple(value)
-        self._say(at, "is not a list of SQL statements")
+        self._say(at, f"is not a list of {meant}")
         return ()
 
     def _say(self, at: Address, what: str) -> None:

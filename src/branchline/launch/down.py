@@ -54,7 +54,7 @@ def _wait(process: int, platform: Platform, record: Record, say: Say) -> None:
         if not server.alive():
             continue
         with suppress(BranchlineError):
-            names = ", ".join(sorted(run.name for run in under_way(server, POOL)))
+            names = ", ".join(sorted(run.name for run in under_way(server, POOL, record.holder.host)))
             if names and names != told:
                 say(f"waiting for {names}")
             told = names

@@ -27,23 +27,23 @@ Say = Callable[[str], None]
 
 
 def drain(
-    server: Server, pool: str, seconds: float, say: Say, hurry: Event, *, of_worker: str | None = None
+    server: Server, pool: str, seconds: float, say: Say, hurry: Event, *, worker: str | None, pausing: bool
 ) -> Sequence[str]:
     """The names of the runs that are still under way afterwards: whoever ends their worker ends these.
 
-    Waits so long for those under way, or until `hurry` is set, then cancels them. `of_worker`: of this worker only, and
-    the pool goes on for the others. Raises as `Server.asked` does.
+    Waits so long for those under way, or until `hurry` is set, then cancels them. `worker`: those of this one only; what
+    other machines run is theirs. `pausing`: the pool, before. Raises as `Server.asked` does.
     """
-    if of_worker is None:
+    if pausing:
         pause(server, pool)
-    _wait(server, pool, seconds, say, hurry, of_worker)
-    rest = under_way(server, pool, of_worker)
+    _wait(server, pool, seconds, say, hurry, worker)
+    rest = under_way(server, pool, worker)
     for run in rest:
         say(f"cancelling {run.name}")
         server.cancel(str(run.id))
     if rest:
-        _wait(server, pool, LAST_SECONDS, lambda _: None, Event(), of_worker)
-    return [run.name for run in under_way(server, pool, of_worker)]
+        _wait(server, pool, LAST_SECONDS, lambda _: None, Event(), worker)
+    return [run.name for run in under_way(server, pool, worker)]
 
 
 def pause(server: Server, pool: str) -> None:
@@ -52,21 +52,21 @@ def pause(server: Server, pool: str) -> None:
         api.update_work_pool(pool, WorkPoolUpdate(is_paused=True))
 
 
-def under_way(server: Server, pool: str, of_worker: str | None = None) -> Sequence[FlowRun]:
-    """Runs that a worker has taken and that have not ended."""
+def under_way(server: Server, pool: str, worker: str | None) -> Sequence[FlowRun]:
+    """Runs that a worker has taken and that have not ended: this one, or nobody knows yet which."""
     states = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     with server.asked() as api:
         runs = api.read_flow_runs(
             flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))),
             work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
         )
-    return [run for run in runs if of_worker is None or run.labels.get("prefect.worker.name") == of_worker]
+    return [run for run in runs if worker in (None, run.labels.get("prefect.worker.name", worker))]
 
 
-def _wait(server: Server, pool: str, seconds: float, say: Say, hurry: Event, of_worker: str | None) -> None:
+def _wait(server: Server, pool: str, seconds: float, say: Say, hurry: Event, worker: str | None) -> None:
     deadline = time.monotonic() + seconds
     told: Sequence[str] = ()
-    while runs := under_way(server, pool, of_worker):
+    while runs := under_way(server, pool, worker):
         names = sorted(run.name for run in runs)
         if names != told:
             say(f"waiting for {', '.join(names)}")

@@ -186,7 +186,7 @@ class Up:
                 name = _worker_name(platform)
                 alone = set(server.workers(POOL)) <= {name}
                 wait = platform.settings.drain
-                drain(server, POOL, wait, self._say, self.hurry, of_worker=None if alone else name)
+                drain(server, POOL, wait, self._say, self.hurry, worker=name, pausing=alone)
             except BranchlineError as error:
                 failures.append(error)
 

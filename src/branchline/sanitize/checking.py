@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from branchline.domain.policy import ColumnRule, Policy, PolicyProblem, TableRule
+from branchline.domain.composition import within
+from branchline.domain.policy import Address, ColumnRule, Policy, PolicyProblem, TableRule
 from branchline.domain.schema import Column, Schema, Table
 from branchline.errors import Refused
 from branchline.ports import Snapshot
 from branchline.sanitize import pools
-from branchline.sanitize.guessing import column_yaml, table_yaml
+from branchline.sanitize.guessing import column_yaml, columns_yaml, table_yaml
 from branchline.sanitize.masks import APART, DOMAIN, Mask, catalogue
 
 MOST_PERCENT, MOST_DAYS = 100, 36_500
-_Problem = tuple[tuple[str, ...], str, str]
-"""A path within a table's rule, what is wrong there, and YAML to put in."""
+_Problem = tuple[tuple[str, ...], str]
+"""A path within a table's rule, and what is wrong there."""
 
 
 def check(policy: Policy, schema: Schema, *, file: str = "sanitize.yaml") -> list[PolicyProblem]:
@@ -27,9 +28,12 @@ def check(policy: Policy, schema: Schema, *, file: str = "sanitize.yaml") -> lis
         if rule is None:
             what = "this table has no decision; add under `tables:`"
             problems.append(policy.problem(file, at, what, table_yaml(table)))
-        else:
-            problems += [policy.problem(file, (*at, *key), *text) for key, *text in _table(table, rule)]
-    for name in policy.tables.keys() - schema.tables.keys():
+            continue
+        undecided = _undecided(table, rule)
+        if undecided:
+            problems.append(_without_decision(policy, file, table, undecided))
+        problems += [policy.problem(file, (*at, *key), text) for key, text in _table(table, rule, policy)]
+    for name in _owned(policy, ("tables",), policy.tables.keys() - schema.tables.keys()):
         what = f"there is no such table{_near(name, schema.tables)}"
         problems.append(policy.problem(file, ("tables", name), what))
     if not problems:
@@ -37,10 +41,17 @@ def check(policy: Policy, schema: Schema, *, file: str = "sanitize.yaml") -> lis
     return sorted(problems, key=lambda problem: (problem.line, problem.path))
 
 
+def fitting(policy: Policy, source: Snapshot) -> Policy:
+    """The policy as far as it is about what this database has. Raises Refused with all problems when it does not fit."""
+    schema = source.schema()
+    refuse(check(policy, schema) or check_conditions(policy, source))
+    return within(policy, schema)
+
+
 def check_conditions(policy: Policy, source: Snapshot, *, file: str = "sanitize.yaml") -> list[PolicyProblem]:
     """SQL conditions of the policy that the database does not understand."""
     problems = []
-    for name, rule in policy.tables.items():
+    for name, rule in within(policy, source.schema()).tables.items():
         conditions = {
             ("where",): rule.where,
             ("keep_rows", "where"): rule.keep_rows.where if rule.keep_rows else "",
@@ -114,35 +125,54 @@ def _paths(value: object) -> Iterator[str]:
             yield from (f"json.paths {path}: {text}" for text in mask_problems(rule))
 
 
-def _table(table: Table, rule: TableRule) -> Iterator[_Problem]:
+def _owned(policy: Policy, at: Address, names: Iterable[str]) -> list[str]:
+    """Those that the project itself speaks of: a pack's line may be about nothing."""
+    return [name for name in names if (*at, name) not in policy.packed]
+
+
+def _undecided(table: Table, rule: TableRule) -> list[Column]:
+    if table.module or table.unsupported or rule.action != "copy":
+        return []
+    return [column for column in table.stored if column.name not in rule.columns]
+
+
+def _without_decision(policy: Policy, file: str, table: Table, columns: list[Column]) -> PolicyProblem:
+    """The project decides, also where a pack decides about the table's other columns."""
+    names = ", ".join(column.name for column in columns)
+    at: Address = ("tables", table.name)
+    if at not in policy.packed:
+        what = f"no decision about {names}; add under `columns:` (drafts, to be read by a person)"
+        return policy.problem(file, at, what, "".join(column_yaml(column, 6) for column in columns))
+    what = f"no decision about {names} in this file or in a pack; add under `tables:` (drafts, to be read by a person)"
+    return PolicyProblem(
+        file, policy.place(file, ("tables",)).line, at, what, columns_yaml(table.name, columns)
+    )
+
+
+def _table(table: Table, rule: TableRule, policy: Policy) -> Iterator[_Problem]:
     if table.module:
         yield from _virtual(table, rule)
     elif rule.action == "rebuild":
-        yield (), "only a full-text table with external content can be rebuilt", ""
+        yield (), "only a full-text table with external content can be rebuilt"
     elif rule.action == "copy":
-        yield from _copied(table, rule)
+        yield from _copied(table, rule, policy)
 
 
 def _virtual(table: Table, rule: TableRule) -> Iterator[_Problem]:
     ways = ("rebuild", "truncate") if "external content" in table.module else ("truncate",)
     if rule.action not in ways:
-        yield (), f"is a virtual table ({table.module}), which can be: {' or '.join(ways)}", ""
+        yield (), f"is a virtual table ({table.module}), which can be: {' or '.join(ways)}"
 
 
-def _copied(table: Table, rule: TableRule) -> Iterator[_Problem]:
+def _copied(table: Table, rule: TableRule, policy: Policy) -> Iterator[_Problem]:
     if table.unsupported:
-        yield (), f"its rows cannot be copied: {table.unsupported}; it can be: truncate", ""
-    undecided = [column for column in table.stored if column.name not in rule.columns]
-    if undecided:
-        names = ", ".join(column.name for column in undecided)
-        what = f"no decision about {names}; add under `columns:` (drafts, to be read by a person)"
-        yield (), what, "".join(column_yaml(column, 6) for column in undecided)
+        yield (), f"its rows cannot be copied: {table.unsupported}; it can be: truncate"
+    there = {column.name: column for column in table.columns}
+    for name in _owned(policy, ("tables", table.name, "columns"), rule.columns.keys() - there.keys()):
+        yield ("columns", name), f"there is no such column{_near(name, there)}"
     for name, column_rule in rule.columns.items():
-        column, at = table.column(name), ("columns", name)
-        if column is None:
-            yield at, f"there is no such column{_near(name, [c.name for c in table.columns])}", ""
-        elif column_rule.mask in catalogue():
-            yield from ((at, text, "") for text in _column(table, column, column_rule, rule))
+        if name in there and column_rule.mask in catalogue():
+            yield from ((("columns", name), text) for text in _column(table, there[name], column_rule, rule))
 
 
 def _column(table: Table, column: Column, rule: ColumnRule, table_rule: TableRule) -> Iterator[str]:

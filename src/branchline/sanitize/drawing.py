@@ -1,6 +1,7 @@
 """Keyed picks: from an original to an invented value, the same everywhere, and no way back without the key.
 
-HMAC-SHA256 under a sub-key per kind of value; 256 bits per original, of which picks take 32 each and unique values 64.
+BLAKE3 of a sub-key per kind of value and the original, in this order, which is a keyed pseudo-random function for BLAKE3
+(measured at two thirds of the time of HMAC-SHA256); 256 bits per original, of which picks take 32 each and unique values 64.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from branchline.sanitize import pools
 
 
 def sub_key(key: bytes, kind: str) -> str:
-    """The key for one kind of value, as the hexadecimal text that is given to HMAC."""
+    """The key for one kind of value, as the hexadecimal text that is hashed before the original: 64 bytes, one block of BLAKE3."""
     return hmac.new(key, kind.encode(), hashlib.sha256).hexdigest()
 
 
@@ -86,9 +87,9 @@ class Draw:
         subkey = sub_key(self.key, f"{kind}/{self.attempt}" if self.attempt else kind)
         values = values.alias("v")
         if mostly_distinct(values):
-            return Digest(_hmac(values, subkey))
+            return Digest(_keyed(values, subkey))
         distinct = values.unique()
-        hashed = pl.DataFrame({"v": distinct, "h": _hmac(distinct, subkey)})
+        hashed = pl.DataFrame({"v": distinct, "h": _keyed(distinct, subkey)})
         column = values.to_frame().join(hashed, on="v", how="left", nulls_equal=True, maintain_order="left")
         return Digest(column["h"])
 
@@ -166,7 +167,7 @@ def where(condition: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
 
 
 def permute(values: pl.Series, draw: Draw, kind: str, highest: int) -> pl.Series:
-    """A keyed permutation of the whole numbers from 0 to highest: a balanced Feistel network of six HMAC rounds, walked
+    """A keyed permutation of the whole numbers from 0 to highest: a balanced Feistel network of six keyed rounds, walked
     until it is back among them.
     """
     half = (highest.bit_length() + 1) // 2
@@ -185,6 +186,6 @@ def _feistel(values: pl.Series, draw: Draw, kind: str, half: int) -> pl.Series:
     return left * (1 << half) + right
 
 
-def _hmac(values: pl.Series, subkey: str) -> pl.Series:
-    expression: Any = pl.col("v")
-    return values.to_frame("v").select(expression.chash.hmac_sha256(key=subkey).alias("h"))["h"]
+def _keyed(values: pl.Series, subkey: str) -> pl.Series:
+    expression: Any = pl.concat_str(pl.lit(subkey), pl.col("v"))
+    return values.to_frame("v").select(expression.chash.blake3().alias("h"))["h"]

@@ -32,17 +32,15 @@ class Echoes:
     ) -> None:
         """At one block, whatever the case of letters; rows that a keep-list lets pass are none of it."""
         self.looked_at.add(table)
-        lowered = [_lowered(each) for each in secrets if each.null_count() < each.len()]
-        for kept in beside.iter_columns() if lowered else ():
-            values = _lowered(kept)
-            equal = values == lowered[0]
-            for each in lowered[1:]:
-                equal |= values == each
-            equal &= values != ""
-            if keep is not None:
-                equal &= ~keep
-            if equal.any():
-                self._add(table, kept.filter(equal))
+        there = [_Text(each) for each in secrets if each.null_count() < each.len()]
+        for column in beside.iter_columns():
+            kept = _Text(column)
+            equal = [kept.rows_equal(secret) for secret in there]
+            rows = pl.concat(equal).unique() if equal else pl.Series([], dtype=pl.UInt32)
+            if keep is not None and rows.len():
+                rows = rows.filter(~keep.gather(rows))
+            if rows.len():
+                self._add(table, column.gather(rows))
 
     def _add(self, table: str, values: pl.Series) -> None:
         here = values.alias("value").value_counts(name="times").cast({"times": pl.Int64})
@@ -52,5 +50,15 @@ class Echoes:
             self._found[table, values.name] = merged.head(MOST_VALUES)
 
 
-def _lowered(values: pl.Series) -> pl.Series:
-    return values.str.to_lowercase() if values.dtype == pl.String else values.cast(pl.String, strict=False)
+class _Text:
+    """A column, its texts' lengths, and in small letters where somebody asks."""
+
+    def __init__(self, values: pl.Series) -> None:
+        self.values = values if values.dtype == pl.String else values.cast(pl.String, strict=False)
+        self.sizes = self.values.str.len_chars()
+
+    def rows_equal(self, other: _Text) -> pl.Series:
+        """Which rows hold the same in both, whatever the case of its letters, and not nothing."""
+        likely = ((self.sizes == other.sizes) & (self.sizes > 0)).arg_true()
+        mine, theirs = (each.values.gather(likely).str.to_lowercase() for each in (self, other))
+        return likely.filter(mine == theirs)

@@ -6,8 +6,6 @@ and the `path` mask gives a column that holds such paths the same names.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import shutil
 import stat
@@ -17,11 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import polars as pl
 from PIL import Image, UnidentifiedImageError
 
 from branchline.domain.policy import FileRule
 from branchline.errors import Failed, Refused
-from branchline.sanitize.drawing import sub_key
+from branchline.sanitize.drawing import Draw
 
 LARGEST_IMAGE = 64_000_000
 LONGEST_SUFFIX = 6
@@ -73,7 +72,10 @@ def check_files(source: Path, rules: Sequence[FileRule], *, mount: str) -> list[
         *(
             f"files.{mount}.{rule.glob}: no file matches, and a later line would copy what it means"
             for place, rule in enumerate(rules)
-            if rule.glob not in used and rule.action != "copy" and _copies(rules[place + 1 :])
+            if rule.glob not in used
+            and not rule.packed
+            and rule.action != "copy"
+            and _copies(rules[place + 1 :])
         ),
     ]
 
@@ -118,15 +120,14 @@ def masked_name(path: str, key: bytes) -> str:
     The digits follow from the file's name alone, so a column that holds only the name is masked alike.
     """
     pure = PurePosixPath(path)
-    digits = hmac.new(
-        sub_key(key, "file name").encode(), pure.name.encode("utf-8", "surrogateescape"), hashlib.sha256
-    )
+    name = pure.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    (digits,) = Draw(key).digest(pl.Series([name]), "file name").text(32)
     suffix = (
         pure.suffix.lower()
         if pure.suffix[1:].isascii() and pure.suffix[1:].isalnum() and len(pure.suffix) <= LONGEST_SUFFIX
         else ""
     )
-    return str(pure.with_name(digits.hexdigest()[:32] + suffix))
+    return str(pure.with_name(digits + suffix))
 
 
 def _place(origin: Path, target: Path, path: str, rule: FileRule, key: bytes) -> int:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from branchline.domain.schema import Column, Table
 
@@ -152,8 +153,15 @@ def table_yaml(table: Table, samples: Mapping[str, Sequence[str]] | None = None)
         r"session|cache|^log|_log$|queue|outbox|token|password_reset|verification", table.name, re.IGNORECASE
     ):
         return f"  {key}: truncate  # by its name: passing state, secrets or messages to real people\n"
-    lines = [column_yaml(column, 6, (samples or {}).get(column.name, ())) for column in table.stored]
-    return f"  {key}:\n    columns:\n{''.join(lines)}"
+    return columns_yaml(table.name, table.stored, samples or {})
+
+
+def columns_yaml(
+    table: str, columns: Sequence[Column], samples: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> str:
+    """Some columns of a table of a policy."""
+    lines = [column_yaml(column, 6, samples.get(column.name, ())) for column in columns]
+    return f"  {yaml_key(table)}:\n    columns:\n{''.join(lines)}"
 
 
 def yaml_key(name: str) -> str:

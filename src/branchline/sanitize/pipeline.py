@@ -16,7 +16,7 @@ from branchline.domain.policy import Policy
 from branchline.domain.schema import Schema, Table
 from branchline.errors import Failed
 from branchline.ports import Block, Loader, Snapshot
-from branchline.sanitize.checking import check, check_conditions, refuse
+from branchline.sanitize.checking import fitting
 from branchline.sanitize.guessing import QUASI
 from branchline.sanitize.proof import check_rows, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
@@ -43,7 +43,7 @@ def replicate(
     """
     started = time.perf_counter()
     schema = source.schema()
-    refuse(check(policy, schema) or check_conditions(policy, source))
+    policy = fitting(policy, source)
     drawing_key = secrets.token_bytes(32) if key is None else key
     clock = _Clock()
 

@@ -8,33 +8,48 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from branchline.domain.policy import Policy
-from branchline.domain.schema import Schema
+from branchline.domain.schema import Schema, Table
 from branchline.errors import BadInput
 from branchline.ports import Snapshot
-from branchline.sanitize.checking import check, check_conditions, refuse
-from branchline.sanitize.guessing import table_yaml, yaml_key
+from branchline.sanitize.checking import fitting
+from branchline.sanitize.guessing import columns_yaml, table_yaml, yaml_key
 from branchline.sanitize.table import masker_for, value_derived_usernames
 
 SAMPLED = 500
 Samples = Mapping[str, Mapping[str, Sequence[str]]]
 
 
-def suggest(schema: Schema, samples: Samples, mounts: Sequence[str] = ()) -> str:
-    """YAML for `.branchline/sanitize.yaml`: a guess for every column, each with why. No sampled value is in it."""
-    tables = "".join(table_yaml(table, samples.get(name, {})) for name, table in schema.tables.items())
+def suggest(schema: Schema, samples: Samples, mounts: Sequence[str] = (), known: Policy | None = None) -> str:
+    """YAML for `.branchline/sanitize.yaml`: a guess for every column, each with why. No sampled value is in it.
+
+    What `known` decides, the packs that the draft extends, is left out.
+    """
+    known = known or Policy()
+    tables = "".join(_drafted(table, samples.get(name, {}), known) for name, table in schema.tables.items())
     lines = [
         "# A draft: every line is a guess from names, types and sampled values. Read all of it before the first sync;\n",
         "# what is kept reaches everybody who can see Staging. A column or table without a line stops the sync.\n",
+        f"extends: [{', '.join(known.extends)}]\n" if known.extends else "",
         "locale: en_US\n",
         f"tables:\n{tables}" if tables else "tables: {}\n",
     ]
-    if mounts:
+    undecided = [mount for mount in mounts if mount not in known.files]
+    if undecided:
         rules = "".join(
-            f'  {yaml_key(mount)}:\n    "**": placeholder  # nothing is known about it\n' for mount in mounts
+            f'  {yaml_key(mount)}:\n    "**": placeholder  # nothing is known about it\n'
+            for mount in undecided
         )
         lines.append(f"files:\n{rules}")
     lines.append("disarm:\n  sql: []  # queues, schedules, webhooks, base URLs\n  assert: []\n")
     return "".join(lines)
+
+
+def _drafted(table: Table, samples: Mapping[str, Sequence[str]], known: Policy) -> str:
+    rule = known.tables.get(table.name)
+    if rule is None:
+        return table_yaml(table, samples)
+    missing = tuple(column for column in table.stored if column.name not in rule.columns)
+    return columns_yaml(table.name, missing, samples) if rule.action == "copy" and missing else ""
 
 
 def sample(source: Snapshot, rows: int = SAMPLED) -> Samples:
@@ -54,7 +69,7 @@ def sample(source: Snapshot, rows: int = SAMPLED) -> Samples:
 def preview(source: Snapshot, policy: Policy, table: str, rows: int = 5) -> list[dict[str, object]]:
     """The first rows of a table as a sync would write them, under a key of their own. Raises what a sync's check raises."""
     schema = source.schema()
-    refuse(check(policy, schema) or check_conditions(policy, source))
+    policy = fitting(policy, source)
     if table not in schema.tables:
         raise BadInput(518, f"There is no table {table!r}.", f"Tables: {', '.join(schema.tables)}.")
     rule = policy.tables[table]

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from branchline.config import SANITIZE_FILE
+from branchline.domain.composition import compose, within
 from branchline.domain.environment import Environment
 from branchline.domain.policy import Policy
 from branchline.errors import BadInput
 from branchline.platform import Platform
 from branchline.ports import Snapshot
 from branchline.sanitize import suggest
-from branchline.sanitize.policy_file import read_policy
+from branchline.sanitize.policy_file import read_packs, read_policy
 from branchline.steps.sync import databases, mounts, policy_of
 
 
-def draft_policy(platform: Platform, environment: Environment) -> str:
-    """YAML with a guess for every column of the live schema; no value of any row is in it."""
+def draft_policy(platform: Platform, environment: Environment, extends: Sequence[str] = ()) -> str:
+    """YAML with a guess for every column of the live schema that these packs do not decide; no value of any row is in it.
+
+    Raises BadInput for a pack that there is not.
+    """
+    packs = read_packs(extends, packs=platform.packs)
     with _snapshot(platform, environment) as snapshot:
         return suggest.suggest(
-            snapshot.schema(), suggest.sample(snapshot), list(mounts(platform, environment))
+            snapshot.schema(),
+            suggest.sample(snapshot),
+            list(mounts(platform, environment)),
+            compose(Policy(extends=tuple(extends)), packs),
         )
 
 
@@ -29,7 +38,8 @@ def preview_rows(
 ) -> dict[str, list[dict[str, object]]]:
     """The first rows of each table that has any, or of one, as a sync would write them: masked values only."""
     with _snapshot(platform, environment) as snapshot:
-        tables = [table] if table else [name for name, rule in policy.tables.items() if rule.action == "copy"]
+        known = within(policy, snapshot.schema()).tables
+        tables = [table] if table else [name for name, rule in known.items() if rule.action == "copy"]
         return {name: suggest.preview(snapshot, policy, name, rows) for name in tables}
 
 
@@ -38,7 +48,7 @@ def chosen_policy(platform: Platform, environment: Environment, file: Path | Non
     if file is None:
         return policy_of(platform, environment, ref)
     try:
-        return read_policy(file.read_bytes(), file=file.name)
+        return read_policy(file.read_bytes(), file=file.name, packs=platform.packs)
     except OSError as error:
         raise BadInput(217, f"{file} cannot be read: {error.strerror}.", f"name a {SANITIZE_FILE}") from None
 

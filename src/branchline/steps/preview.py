@@ -132,6 +132,7 @@ def preview_sync(
         ("left empty", ", ".join(truncated) or "none"),
         ("disarmed by", f"{len(policy.disarm)} statements, {len(policy.assertions)} assertions"),
         ("policy of", policy_ref or f"{source.path}'s commit {running.commit[:12]}"),
+        ("extends", ", ".join(policy.extends) or "nothing"),
         ("code", f"stays: {target.path} runs {platform.current(target).commit[:12]}"),
         ("expected hold", "none: the data are made beside those in use"),
     ]

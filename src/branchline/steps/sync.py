@@ -101,6 +101,7 @@ def assess_sync(
             "source": place(platform, source),
             "target": place(platform, target),
             "policy": policy_commit(platform, source, policy_ref),
+            "packs": policy.fingerprint if policy.extends else "",
             "settings": settings_of(platform, target, running.commit),
         },
     )
@@ -122,7 +123,7 @@ def policy_of(platform: Platform, source: Environment, policy_ref: str | None) -
             f"Commit {commit[:12]} has no {SANITIZE_FILE}, so nothing says what may leave {source.path}.",
             f"branchline sanitize suggest {source.path} > {SANITIZE_FILE}",
         )
-    return read_policy(text, file=SANITIZE_FILE)
+    return read_policy(text, file=SANITIZE_FILE, packs=platform.packs)
 
 
 def policy_problems(platform: Platform, source: Environment, policy: Policy) -> list[str]:
@@ -139,6 +140,8 @@ def policy_problems(platform: Platform, source: Environment, policy: Policy) -> 
     for name, directory in there.items():
         problems += check_files(directory, policy.files.get(name, ()), mount=name)
     for name in policy.files.keys() - there.keys():
+        if ("files", name) in policy.packed:
+            continue
         known = ", ".join(there) or "none"
         problems.append(f"{SANITIZE_FILE}:files.{name}: there is no such mount; there are: {known}")
     return problems

@@ -36,13 +36,14 @@ from branchline.adapters.databases.postgresql_snapshot import (
     program,
     psql,
 )
-from branchline.adapters.databases.text_rows import fields, values, write_rows
+from branchline.adapters.databases.text_rows import Fields, fields, write_rows
 from branchline.domain.schema import Column
 from branchline.errors import Failed
 from branchline.ports import Block, MaskBlock, Snapshot
 
 SPLIT_PAGES = 4096
 """32 MiB: a smaller table is copied in one piece."""
+_READABLE = ("text", "json", "integer")
 TID_RANGES = 140000
 """The first version that reads a range of pages without reading the others."""
 WRITING = {
@@ -178,8 +179,8 @@ class PostgresqlLoader:
         source, names = self._source(), [column.name for column in order]
 
         def lines() -> Iterator[memoryview]:
-            for frame in ahead(source.frames(table, names, where, keep)):
-                yield write_rows(_masked(frame, order, masked, mask, keep=bool(keep)))
+            for rows in ahead(source.frames(table, names, where, keep)):
+                yield write_rows(_masked(rows, order, masked, mask, keep=bool(keep)))
 
         with self._running(
             psql(self.admin, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
@@ -216,11 +217,11 @@ class PostgresqlLoader:
             target.execute("ANALYZE")
 
     def execute(self, statement: str) -> None:
-        with scrubbed("disarming", 514), self._connected() as target:
+        with scrubbed("disarming", 508), self._connected() as target:
             target.execute(statement)
 
     def answer(self, query: str) -> object:
-        with scrubbed("asking an assertion", 514), self._connected() as target, target.transaction():
+        with scrubbed("asking an assertion", 508), self._connected() as target, target.transaction():
             target.execute("SET TRANSACTION READ ONLY")
             row = target.execute(query).fetchone()
             return row[0] if row else None
@@ -305,22 +306,20 @@ def _query(source: PostgresqlSnapshot, table: str, order: Sequence[Column], wher
 
 
 def _masked(
-    frame: pl.DataFrame, order: Sequence[Column], masked: int, mask: MaskBlock, *, keep: bool
+    rows: Fields, order: Sequence[Column], masked: int, mask: MaskBlock, *, keep: bool
 ) -> pl.DataFrame:
     """The first columns masked, as fields again; what a keep-list lets pass is as it was, to the byte."""
-    first = [column.name for column in order[:masked]]
-    passing = frame.to_series(frame.width - 1) == "t" if keep else None
-    block = pl.DataFrame([as_kind(values(frame[column.name]), column.kind) for column in order[:masked]])
-    beside = [
-        values(frame[column.name]) for column in order[masked:] if column.kind in ("text", "json", "integer")
-    ]
-    done = mask(Block(block, passing, None, pl.DataFrame(beside)))
-    if done.columns != first or done.height != frame.height:
+    secret, kept = order[:masked], order[masked:]
+    passing = rows.frame.to_series(rows.frame.width - 1) == "t" if keep else None
+    block = pl.DataFrame([as_kind(rows.values(column.name), column.kind) for column in secret])
+    beside = pl.DataFrame([rows.values(column.name) for column in kept if column.kind in _READABLE])
+    done = mask(Block(block, passing, None, beside))
+    if done.columns != block.columns or done.height != block.height:
         raise AssertionError("the masked block has other rows or columns")
-    written = [_field(done[column.name], column) for column in order[:masked]]
+    written = [_field(done[column.name], column) for column in secret]
     if passing is not None and passing.any():
-        written = [frame[each.name].zip_with(passing, each) for each in written]
-    return pl.DataFrame([*written, *(frame[column.name] for column in order[masked:])])
+        written = [rows.frame[each.name].zip_with(passing, each) for each in written]
+    return pl.DataFrame([*written, *(rows.frame[column.name] for column in kept)])
 
 
 def _field(masked: pl.Series, column: Column) -> pl.Series:

@@ -37,7 +37,7 @@ from branchline.adapters.databases.postgresql_schema import (
     place,
     read_schema,
 )
-from branchline.adapters.databases.text_rows import read_rows, typed, values
+from branchline.adapters.databases.text_rows import Fields, read_rows, typed
 from branchline.domain.schema import Schema, Table
 from branchline.errors import Failed
 from branchline.ports import Block
@@ -141,19 +141,17 @@ class PostgresqlSnapshot:
         kinds: Mapping[str, str] = {column.name: column.kind for column in known.columns}
         keys = [name for name in key_columns(known) if name not in columns]
         wanted = [*columns, *keys] or [known.columns[0].name]
-        for frame in ahead(self.frames(table, wanted, where, keep)):
-            meant = {name: values(frame[name]) for name in wanted}
+        for rows in ahead(self.frames(table, wanted, where, keep)):
+            meant = {name: rows.values(name) for name in wanted}
             locator = (
                 Keys(pl.DataFrame([meant[name] for name in key_columns(known)]))
                 if key_columns(known)
                 else None
             )
             block = pl.DataFrame([as_kind(meant[name], kinds[name]) for name in columns])
-            yield Block(block, frame[_KEEP] == "t" if keep else None, locator)
+            yield Block(block, rows.frame[_KEEP] == "t" if keep else None, locator)
 
-    def frames(
-        self, table: str, columns: Sequence[str], where: str = "", keep: str = ""
-    ) -> Iterator[pl.DataFrame]:
+    def frames(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> Iterator[Fields]:
         """Fields as COPY writes them, in blocks; what `keep` says last."""
         select = ", ".join(f"{identifier(name)}" for name in columns) + (
             f", ({keep}\n) IS TRUE" if keep else ""

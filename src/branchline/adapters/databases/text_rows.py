@@ -1,7 +1,7 @@
 r"""Rows as lines of text: fields apart by tabs, `\N` for NULL, and a backslash before what would end a field or line.
 
 The form of PostgreSQL's COPY and of MySQL's LOAD DATA (https://www.postgresql.org/docs/current/sql-copy.html, "Text Format").
-Polars reads and writes it; only texts that hold a backslash are looked at again.
+Polars reads and writes it; a block is looked at again only where it has more backslashes than NULLs.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -18,8 +19,33 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _TO_ESCAPE = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0": r"\0"}
 
 
-def read_rows(block: bytes, columns: Sequence[str]) -> pl.DataFrame:
-    """As they stand there, escapes and all. Raises ValueError where lines have other fields: nothing of them in its message."""
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A block's rows as they were written. `plain`: no text in it holds an escape."""
+
+    frame: pl.DataFrame
+    plain: bool
+
+    def values(self, column: str) -> pl.Series:
+        """What the fields of a column mean: NULL, and texts without their escapes."""
+        written = self.frame[column]
+        nulls = written == NULL
+        if nulls.any():
+            written = pl.select(pl.when(~nulls).then(written).alias(column)).to_series()
+        if self.plain:
+            return written
+        escaped = written.str.contains("\\", literal=True).fill_null(value=False)
+        if not escaped.any():
+            return written
+        meant = pl.Series(
+            [_ESCAPE.sub(_meant, text) for text in written.filter(escaped).to_list()], dtype=pl.String
+        )
+        places = pl.select(pl.when(escaped).then(escaped.cast(pl.UInt32).cum_sum() - 1)).to_series()
+        return meant.gather(places).zip_with(escaped, written).alias(column)
+
+
+def read_rows(block: bytes, columns: Sequence[str]) -> Fields:
+    """Raises ValueError where lines have other fields: nothing of them in its message."""
     try:
         frame = pl.read_csv(
             block,
@@ -35,22 +61,8 @@ def read_rows(block: bytes, columns: Sequence[str]) -> pl.DataFrame:
         frame = pl.DataFrame()
     if frame.columns != list(columns):
         raise ValueError("rows with other fields than were asked for")
-    return frame
-
-
-def values(fields: pl.Series) -> pl.Series:
-    """What fields mean: NULL, and texts without their escapes."""
-    escaped = fields.str.contains("\\", literal=True)
-    if not escaped.any():
-        return fields
-    odd = fields.filter(escaped)
-    meant = odd.set(odd == NULL, None)
-    if meant.null_count() < meant.len():
-        meant = pl.Series(
-            fields.name, [text and _ESCAPE.sub(_meant, text) for text in meant.to_list()], pl.String
-        )
-    places = pl.select(pl.when(escaped).then(escaped.cast(pl.UInt32).cum_sum() - 1)).to_series()
-    return meant.gather(places).zip_with(escaped, fields)
+    nulls = sum(int((column == NULL).sum()) for column in frame.iter_columns())
+    return Fields(frame, plain=block.count(b"\\") == nulls)
 
 
 def fields(values: pl.Series) -> pl.Series:
@@ -67,11 +79,6 @@ def write_rows(frame: pl.DataFrame) -> memoryview:
     return out.getbuffer()
 
 
-def _meant(found: re.Match[str]) -> str:
-    character = found.group(1)
-    return _MEANING.get(character, character)
-
-
 def typed(values: pl.Series, kinds: Mapping[str, str]) -> pl.Series:
     """By the kind of the column with this name: whole numbers, numbers, bytes (from hexadecimal digits), else text."""
     kind = kinds.get(values.name, "text")
@@ -82,3 +89,8 @@ def typed(values: pl.Series, kinds: Mapping[str, str]) -> pl.Series:
     if kind == "binary":
         return values.str.decode("hex")
     return values
+
+
+def _meant(found: re.Match[str]) -> str:
+    character = found.group(1)
+    return _MEANING.get(character, character)

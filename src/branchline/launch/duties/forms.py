@@ -49,8 +49,8 @@ def with_choices(schema: Mapping[str, Any], form: Form) -> dict[str, Any]:
 
 def _with_choice(field: Mapping[str, Any], choice: Choice) -> dict[str, Any]:
     values = list(choice.values)
-    described = str(field.get("description", "")).partition("\n\n")[0]
-    changed = {**field, "description": f"{described}\n\n{choice.says}" if choice.says else described}
+    described = str(field.get("description", "")).partition(".\n\n")[0]
+    changed = {**field, "description": f"{described}.\n\n{choice.says}" if choice.says else described}
     if "anyOf" not in field:
         return {**changed, "enum": values}
     return {
