@@ -64,6 +64,7 @@ class Server:
                 database=database or None,
                 autocommit=True,
                 charset="utf8mb4",
+                ssl_disabled=True,
                 **chosen,
             )
         ) as connection:

@@ -98,7 +98,7 @@ class MysqlSnapshot:
         if changed:
             what = f"Tables were altered while {self.database} was read: {', '.join(sorted(changed))}."
             raise Failed(
-                536, what, "Start again when the source is not being migrated; nothing was switched."
+                529, what, "Start again when the source is not being migrated; nothing was switched."
             )
 
     def definitions(self, target: str, owner: str) -> Definitions:
@@ -219,7 +219,7 @@ def _refuse_writer(session: Session, database: str) -> None:
         right = may_write(session)
     if right:
         what = f"The account {session.server.user!r} that reads {database} may write: it has {right}."
-        raise Refused(533, what, "Give it an account that can only read, or say allow_writable_source: true.")
+        raise Refused(527, what, "Give it an account that can only read, or say allow_writable_source: true.")
 
 
 def _limit(session: Session) -> None:
