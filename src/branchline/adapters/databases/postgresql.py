@@ -199,7 +199,7 @@ class PostgresqlDatabase:
         gaps = [f"{name}: {table.unsupported}" for name, table in schema.tables.items() if table.unsupported]
         if gaps := [*schema.problems, *gaps]:
             what = f"{source} cannot be cloned while it is in use: {'; '.join(gaps)}."
-            raise Refused(528, what, "Stop what is connected to it, then start again.")
+            raise Refused(534, what, "Stop what is connected to it, then start again.")
 
     def _refuse_taken(self, connection: Connection, name: str) -> None:
         taken = connection.execute(

@@ -113,7 +113,7 @@ class PostgresqlSnapshot:
             changed = rewritten(connection)
         if changed:
             what = f"{', '.join(changed)} of the source: dropped, emptied or rewritten during the copy."
-            raise Unavailable(527, what, "Start again when its migration has ended; nothing was switched.")
+            raise Unavailable(536, what, "Start again when its migration has ended; nothing was switched.")
 
     def table(self, name: str) -> Table:
         return self.schema().tables[name]
