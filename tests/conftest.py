@@ -1,1 +1,6 @@
-pytest_plugins = ["tests.workshop.plugin", "tests.workshop.postgres", "tests.workshop.mariadb"]
+pytest_plugins = [
+    "tests.workshop.plugin",
+    "tests.workshop.postgres",
+    "tests.workshop.postgresql_bench",
+    "tests.workshop.mariadb",
+]

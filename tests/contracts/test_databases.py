@@ -31,7 +31,7 @@ ODD_VALUES = [
 ]
 
 
-@pytest.fixture(params=["sqlite", "mysql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     if request.param == "sqlite":
         return SqliteBench(tmp_path / "service")

@@ -11,6 +11,8 @@ from threading import Lock
 
 import polars as pl
 
+from branchline.sanitize.texts import as_text
+
 MOST_VALUES = 10_000
 NONE_FOUND = {"value": pl.String, "times": pl.Int64}
 
@@ -59,7 +61,7 @@ class _Text:
     """A column, its texts' lengths, and in small letters where somebody asks."""
 
     def __init__(self, values: pl.Series) -> None:
-        self.values = values if values.dtype == pl.String else values.cast(pl.String, strict=False)
+        self.values = as_text(values)
         self.sizes = self.values.str.len_chars()
 
     def rows_equal(self, other: _Text) -> pl.Series:

@@ -29,6 +29,7 @@ from branchline.sanitize.masks import DOMAIN, catalogue
 from branchline.sanitize.report import Leak, Progress
 from branchline.sanitize.scan import Originals
 from branchline.sanitize.table import whole_names
+from branchline.sanitize.texts import as_text
 
 COMMON = 20
 """A form that does not point at one person by itself is nobody's when as many rows of the source hold it."""
@@ -165,7 +166,7 @@ def _hits(
 def _texts(values: pl.Series) -> pl.Series:
     """A column's texts, those among bytes too; none where all are numbers."""
     if values.dtype == pl.Binary:
-        return values.cast(pl.String, strict=False)
+        return as_text(values)
     return values if values.dtype == pl.String else values.clear().cast(pl.String)
 
 

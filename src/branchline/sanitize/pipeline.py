@@ -21,7 +21,7 @@ from branchline.sanitize.guessing import QUASI
 from branchline.sanitize.proof import check_rows, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
 from branchline.sanitize.scan import Originals
-from branchline.sanitize.table import masker_for, value_derived_usernames
+from branchline.sanitize.table import fill_pools, masker_for, value_derived_usernames
 
 Listener = Callable[[Progress], None]
 
@@ -48,7 +48,9 @@ def replicate(
     clock = _Clock()
 
     originals = Originals() if scan else None
-    target.begin(source)
+    with ThreadPoolExecutor(1, "pools") as beside:
+        beside.submit(fill_pools, policy)
+        target.begin(source)
     tables = _copied(source, target, policy, schema, drawing_key, originals, progress)
     clock.lap("copy")
     progress(Progress("finish"))

@@ -1,7 +1,8 @@
 """An engine's own client programs at work: their output in blocks of whole lines, their input from blocks, and their end.
 
 Rows go through them as lines of text, so no row becomes a Python object, and reading, masking and writing overlap. What they
-print on their error output may quote values: only `Client.refusal` looks at it, and an adapter says what may be told.
+print on their error output may quote values: it stays in memory, only `Client.refusal` looks at it, and an adapter says what
+may be told.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import IO, TypeVar
 
 BLOCK_BYTES = 4 * 2**20
@@ -33,7 +34,7 @@ class Client:
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.DEVNULL,
     ) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the client
+        self._errors = os.fdopen(os.memfd_create("errors"), "r+b")
         self._process = subprocess.Popen(
             list(command),
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **environment},
@@ -60,34 +61,54 @@ class Client:
         self._errors.seek(0)
         return self._errors.read(64 * 1024).decode("utf-8", "replace") or "it ended without a word"
 
-    def end(self) -> None:
-        """Has it end, soon. From any thread."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+    def interrupt(self) -> None:
+        """Tells it to end, if it has not ended by itself: whoever waits for its pipes then wakes up."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """Ends it, if it has not ended by itself."""
+        """Ends it, if it has not ended by itself, and before its input does: an input that ends is not one cut short."""
+        self.interrupt()
+        try:
+            self._process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(ENDING_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
         self._errors.close()
 
 
-@contextmanager
-def running(client: Client) -> Iterator[Client]:
-    """Ended with the context, whatever happens in it."""
-    try:
-        yield client
-    finally:
-        client.close()
+class Clients:
+    """Those that run for one purpose, to be interrupted together."""
+
+    def __init__(self) -> None:
+        self._running: set[Client] = set()
+        self._ended = False
+        self._changing = Lock()
+
+    @contextmanager
+    def running(self, client: Client) -> Iterator[Client]:
+        """Ended with the context, whatever happens in it."""
+        with self._changing:
+            self._running.add(client)
+            if self._ended:
+                client.interrupt()
+        try:
+            yield client
+        finally:
+            client.close()
+            with self._changing:
+                self._running.discard(client)
+
+    def interrupt(self) -> None:
+        """All that run, and all that are still begun: from any thread, at any time."""
+        with self._changing:
+            self._ended = True
+            for client in self._running:
+                client.interrupt()
 
 
 def line_blocks(pipe: IO[bytes]) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -23,7 +24,9 @@ from branchline.adapters.databases.postgresql_connection import (
     scrubbed,
 )
 from branchline.adapters.databases.postgresql_loader import PostgresqlLoader
+from branchline.adapters.databases.postgresql_locale import Locale
 from branchline.adapters.databases.postgresql_snapshot import opened
+from branchline.domain.schema import Schema
 from branchline.errors import BadInput, Refused
 from branchline.ports import Loader, Snapshot
 
@@ -36,6 +39,9 @@ _VERSION = re.compile(r"[a-z0-9][a-z0-9.-]{0,30}")
 _OWN_DATABASES = """
 SELECT d.datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
 WHERE r.rolname = %s AND starts_with(d.datname, %s) ORDER BY 1"""
+
+_IN_USE = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = %s AND backend_type IS DISTINCT FROM 'autovacuum worker')"""
 
 
 _END_ITS_MAKING = """
@@ -68,19 +74,20 @@ class PostgresqlDatabase:
         origin, database = self._existing(source), self._database(name)
         with self._asking(f"cloning {source}") as connection:
             self._refuse_taken(connection, name)
-            busy = connection.execute(
-                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = %s)", (origin,)
-            ).fetchone()
-            if busy is None or not busy[0]:
-                self._make(connection, database, origin)
-                return
-            self._make(connection, database, "template0")
-        with opened(self.server, origin) as snapshot, self.loader(name) as loader:
-            loader.begin(snapshot)
-            for table in snapshot.schema().tables.values():
-                if not table.unsupported:
-                    loader.copy(table.name, (), _unmasked)
-            loader.finish()
+            (busy,) = connection.execute(_IN_USE, (origin,)).fetchone() or (True,)
+            if not busy:
+                with suppress(psycopg.errors.ObjectInUse):
+                    self._make(connection, database, origin)
+                    return
+        with opened(self.server, origin) as snapshot:
+            self._refuse_uncopied(source, snapshot.schema())
+            with self._asking(f"cloning {source}") as connection:
+                self._make(connection, database, "template0")
+            with self.loader(name) as loader:
+                loader.begin(snapshot)
+                for table in snapshot.schema().tables:
+                    loader.copy(table, (), _unmasked)
+                loader.finish()
 
     def remove(self, name: str) -> None:
         """With whoever is connected to it, and a process's making of it that outlived the process. With the last version
@@ -123,9 +130,7 @@ class PostgresqlDatabase:
 
     @contextmanager
     def snapshot(self, name: str) -> Iterator[Snapshot]:
-        with opened(
-            self.server.as_user(self.reader, self.password(self.reader)), self._existing(name)
-        ) as snapshot:
+        with opened(self._as(self.reader), self._existing(name)) as snapshot:
             yield snapshot
 
     @contextmanager
@@ -140,7 +145,14 @@ class PostgresqlDatabase:
             raise Refused(
                 513, f"The database version {name} is not empty.", "Give the new version a name of its own."
             )
-        loader = PostgresqlLoader(self.server, database, self.owner, self.jobs)
+        loader = PostgresqlLoader(
+            self.server,
+            self._as(self.owner),
+            self._as(self.reader),
+            database,
+            partial(self._remake, database),
+            self.jobs,
+        )
         try:
             yield loader
         finally:
@@ -155,8 +167,11 @@ class PostgresqlDatabase:
         secret = self.password(account).encode()
         return connection.pgconn.encrypt_password(secret, account.encode(), b"scram-sha-256").decode()
 
+    def _as(self, account: str) -> PostgresqlServer:
+        return self.server.as_user(account, self.password(account))
+
     def _provision(self, connection: Connection) -> None:
-        """The two accounts, with the passwords they should have and no rights beyond what every new role has."""
+        """The two accounts, with the passwords they should have, as verifiers, and no rights beyond what every role has."""
         for account, limit in ((self.owner, CONNECTIONS), (self.reader, READERS)):
             exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (account,)).fetchone()
             verb = "CREATE" if exists is None else "ALTER"
@@ -168,11 +183,23 @@ class PostgresqlDatabase:
         connection.execute(f"GRANT pg_read_all_data TO {identifier(self.reader)}")
         connection.execute(f"ALTER ROLE {identifier(self.reader)} SET default_transaction_read_only = on")
 
-    def _make(self, connection: Connection, database: str, template: str) -> None:
+    def _make(self, connection: Connection, database: str, template: str, further: str = "") -> None:
         owned, named = identifier(self.owner), identifier(database)
-        connection.execute(f"CREATE DATABASE {named} TEMPLATE {identifier(template)} OWNER {owned}")
+        connection.execute(f"CREATE DATABASE {named} TEMPLATE {identifier(template)} OWNER {owned} {further}")
         connection.execute(f"REVOKE ALL ON DATABASE {named} FROM PUBLIC")
         connection.execute(f"GRANT CONNECT ON DATABASE {named} TO {identifier(self.reader)}")
+
+    def _remake(self, database: str, locale: Locale) -> None:
+        with self._asking(f"making {database}") as connection:
+            connection.execute(f"DROP DATABASE {identifier(database)} WITH (FORCE)")
+            self._make(connection, database, "template0", locale.sql)
+
+    def _refuse_uncopied(self, source: str, schema: Schema) -> None:
+        """What a copy of rows would leave out."""
+        gaps = [f"{name}: {table.unsupported}" for name, table in schema.tables.items() if table.unsupported]
+        if gaps := [*schema.problems, *gaps]:
+            what = f"{source} cannot be cloned while it is in use: {'; '.join(gaps)}."
+            raise Refused(534, what, "Stop what is connected to it, then start again.")
 
     def _refuse_taken(self, connection: Connection, name: str) -> None:
         taken = connection.execute(

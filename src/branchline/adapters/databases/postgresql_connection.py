@@ -29,22 +29,43 @@ _ENVIRONMENT = {
     "sslkey": "PGSSLKEY",
     "channel_binding": "PGCHANNELBINDING",
 }
-_GONE = ("08", "57P", "53300")
-"""SQLSTATEs of servers that went away, are stopping, or have no connection left."""
+_GONE = ("08", "57P", "53300", "55P03", "40001")
+"""SQLSTATEs of servers that went away, are stopping, have no connection left, or whose tables others hold locked."""
 _DENIED = ("28", "3D")
-_SPEAKS_OF_SCHEMA_ONLY = (
-    r"could not create unique index \"[^\"]*\"",
-    r"permission denied for \w+( \w+)? \S+",
-    r"(relation|function|type|schema|extension|column|role|database) \S+ (does not exist|already exists)",
-    r"could not access file \S+",
-    r"extension \S+ is not available",
-    r"check constraint \S+ of relation \S+ is violated by some row",
-    r"insert or update on table \S+ violates foreign key constraint \S+",
-    r"must be \w+ (of|to) [\w ]+",
-    r"could not (write|extend|open|fsync) file \S+: No space left on device",
-    r"server version: [\d.]+[^;]*; pg_dump version: \S+",
-    r"cache lookup failed for \w+ \d+",
+UNTOLD = "?????"
+"""In place of the SQLSTATE of an error that a client program tells in words."""
+_NAME = r"(\"[^\"\n]{1,130}\"|[\w.]{1,130})"
+_SPEAKS_OF_SCHEMA_ONLY = re.compile(
+    "|".join(
+        (
+            rf"could not create unique index {_NAME}",
+            rf"permission denied for \w+( \w+)? {_NAME}",
+            rf"(relation|function|type|schema|extension|column|role|database) {_NAME} (does not exist|already exists)",
+            rf"column {_NAME} of relation {_NAME} does not exist",
+            rf"extension {_NAME} is not available",
+            rf"check constraint {_NAME} of relation {_NAME} is violated by some row",
+            rf"insert or update on table {_NAME} violates foreign key constraint {_NAME}",
+            rf"must be \w+ (of|to) [\w ]+ {_NAME}",
+            r"server version: [\d.]+[^;\n]*; pg_dump version: [\d.]+",
+            r"query would be affected by row-level security policy for table " + _NAME,
+            r"canceling statement due to (lock timeout|conflict with recovery)",
+        )
+    )
 )
+"""Looked for at the beginning of a message only: further on, it may quote a value."""
+_REFUSALS = (
+    (r"authentication failed|no password supplied", "28P01", "the password or the account is wrong"),
+    (r"role \"[^\"]*\" (does not exist|is not permitted to log in)", "28000", "the account may not log in"),
+    (
+        r"no pg_hba.conf entry|permission denied for database",
+        "28000",
+        "the server does not let the account in",
+    ),
+    (r"database \"[^\"]*\" does not exist", "3D000", "there is no such database"),
+    (r"too many connections|remaining connection slots|too many clients", "53300", "no connection is left"),
+    (r"the database system is", "57P03", "the server is starting or stopping"),
+)
+"""What libpq says when a connection does not come about: a SQLSTATE is told to nobody then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +104,10 @@ class PostgresqlServer:
                 "postgresql://user@host:5432/database",
             )
         plain = {key: given.pop(key, "") for key in ("host", "port", "user", "password", "dbname")}
+        if "," in plain["host"] + plain["port"]:
+            raise BadInput(
+                521, "One PostgreSQL server is wanted, and these are several.", "Name one of them."
+            )
         server = cls(
             plain["host"] or "127.0.0.1", int(plain["port"] or 5432), plain["user"], plain["password"], given
         )
@@ -145,7 +170,9 @@ def scrubbed(doing: str, number: int = 524) -> Iterator[None]:
 
 
 def _told(error: psycopg.Error, doing: str, number: int) -> Failed | Refused | Unavailable:
-    state = error.sqlstate or ""
+    state = error.sqlstate or ("" if isinstance(error, psycopg.OperationalError) else UNTOLD)
+    if not state and (unconnected := _unconnected(str(error))):
+        return failure(*unconnected, doing, number)
     diagnosis = error.diag
     named = [
         f"{what} {name}"
@@ -162,22 +189,28 @@ def _told(error: psycopg.Error, doing: str, number: int) -> Failed | Refused | U
 
 def failure(state: str, said: str, doing: str, number: int = 524) -> Failed | Refused | Unavailable:
     """By SQLSTATE; an empty one is a connection that was lost, or never came about."""
-    about = f"{doing}: {said}{f' ({state})' if state else ''}."
+    shown = f" ({state})" if state not in ("", UNTOLD) else ""
+    about = f"{doing[:1].upper()}{doing[1:]}: {said}{shown}."
     if state.startswith(_DENIED):
-        return Refused(
-            522, about, "correct the account, its password or the database's name in branchline.yaml"
-        )
+        return Refused(522, about, "Correct the account, its password or the database's name.")
     if not state or state.startswith(_GONE):
         return Unavailable(
-            523, about, "see that the server runs and answers, then start again; nothing was switched"
+            523, about, "See that the server runs and answers, then start again; nothing was switched."
         )
-    return Failed(number, about, "correct what it names, then start again; nothing was switched")
+    return Failed(number, about, "Correct what it names, then start again; nothing was switched.")
 
 
 def schema_words(text: str) -> str:
     """The part of a message that speaks of the schema only; empty where it may quote a value."""
-    found = next(filter(None, (re.search(pattern, text) for pattern in _SPEAKS_OF_SCHEMA_ONLY)), None)
-    return found.group(0)[:200] if found else ""
+    if re.match(r"could not [^\n]*: No space left on device", text):
+        return "no space is left on the server's disk"
+    found = _SPEAKS_OF_SCHEMA_ONLY.match(text)
+    return found.group(0) if found else ""
+
+
+def _unconnected(said: str) -> tuple[str, str] | None:
+    """SQLSTATE and reason of a connection that did not come about."""
+    return next(((state, why) for pattern, state, why in _REFUSALS if re.search(pattern, said)), None)
 
 
 def refused(client: Client, doing: str) -> Failed | Refused | Unavailable | None:
@@ -185,24 +218,16 @@ def refused(client: Client, doing: str) -> Failed | Refused | Unavailable | None
     said = client.refusal()
     if said is None:
         return None
-    found = re.search(r"(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5})\b", said)
-    words = schema_words(said)
-    if found:
-        state = found.group(1)
-        return failure(state, words or _named(state), doing)
-    lost = re.search(
-        r"connection to server|server closed the connection|could not connect|Connection refused|terminating",
-        said,
-    )
-    if lost and not words:
-        denied = "authentication failed" in said
-        return failure(
-            "28000" if denied else "",
-            "the server does not let it in" if denied else "the connection was lost",
-            doing,
-        )
+    if state := re.search(r"^(?:psql: )?(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5})$", said, re.MULTILINE):
+        return failure(state.group(1), _named(state.group(1)), doing)
+    if unconnected := _unconnected(said):
+        return failure(*unconnected, doing)
+    if re.search(r"connection to server|server closed the connection|due to administrator command", said):
+        return failure("", "the connection was lost", doing)
+    messages = re.findall(r"^pg_\w+: (?:error|detail): (?:.*?(?:ERROR|FATAL): +)?(.*)$", said, re.MULTILINE)
+    words = next(filter(None, map(schema_words, messages)), "")
     return failure(
-        "XX000",
+        UNTOLD,
         words or "the client program failed; what it said is withheld, for it may quote a value",
         doing,
     )

@@ -1,6 +1,8 @@
 """Filling a new PostgreSQL version from a snapshot so that the values of masked columns are written masked only.
 
-The schema comes by pg_dump and goes by pg_restore, in two sections with the rows between them. Rows go from a psql that
+The schema comes by pg_dump and goes by pg_restore, in two sections with the rows between them. Whatever runs code of the
+source (functions in checks, indexes and views; `disarm:`) runs as the version's own owner, who can do no more than the
+application can. Rows go from a psql that
 reads to a psql that writes: straight through a pipe where nothing is masked, else through Polars, masked columns first.
 Large tables are read and written in ranges of their pages, several at a time.
 """
@@ -21,7 +23,7 @@ from threading import Semaphore
 
 import polars as pl
 
-from branchline.adapters.databases.clients import Client, ahead, line_blocks, running, write_all
+from branchline.adapters.databases.clients import Client, Clients, ahead, line_blocks, write_all
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
     PostgresqlServer,
@@ -29,6 +31,7 @@ from branchline.adapters.databases.postgresql_connection import (
     refused,
     scrubbed,
 )
+from branchline.adapters.databases.postgresql_locale import Locale, locale_of
 from branchline.adapters.databases.postgresql_snapshot import (
     PostgresqlSnapshot,
     as_kind,
@@ -51,29 +54,44 @@ WRITING = {
     "maintenance_work_mem": "256MB",
     "datestyle": "ISO, YMD",
     "timezone": "UTC",
+    "lc_monetary": "C",
+    "xmloption": "content",
 }
-_LEFT_OUT = (
-    r" (EXTENSION|COMMENT) - (EXTENSION )?\S+ ?$"
-    r"| COMMENT - EXTENSION | SCHEMA - public | COMMENT - SCHEMA public | EVENT TRIGGER "
-)
+LOCK_WAIT_MILLISECONDS = 10_000
+_EXTENSION_IN_LIST = re.compile(r"\d+; (3079 \d+ |0 0 COMMENT - EXTENSION )")
+_SCHEMA_IN_LIST = re.compile(r"\d+; 2615 (\d+) ")
+"""Lines of `pg_restore --list` begin with a number and the object's catalog and oid in the source."""
 _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'S' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+ONE_STATEMENT = True
+"""Results in binary come by the protocol that takes one statement at a time."""
 _VIEWS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'm' AND {} ORDER BY c.oid"""
 
 
 class PostgresqlLoader:
-    """One new version while it is filled. `admin` may make extensions; everything else is made as `owner`."""
+    """One new version while it is filled. `admin` makes extensions, `owner` all else, `reader` looks at the result;
+    `remake` makes the empty version again, with other rules for the order of its texts.
+    """
 
-    def __init__(self, admin: PostgresqlServer, database: str, owner: str, jobs: int | None = None) -> None:
-        self.admin, self.database, self.owner = admin, database, owner
+    def __init__(
+        self,
+        admin: PostgresqlServer,
+        owner: PostgresqlServer,
+        reader: PostgresqlServer,
+        database: str,
+        remake: Callable[[Locale], None],
+        jobs: int | None = None,
+    ) -> None:
+        self.admin, self.owner, self.reader, self.database = admin, owner, reader, database
+        self._remake = remake
+        self._clients = Clients()
         self.jobs = jobs or max(2, os.cpu_count() or 2)
         self.source: PostgresqlSnapshot | None = None
         self._streams = Semaphore(self.jobs)
-        self._clients: set[Client] = set()
         self._directory = tempfile.TemporaryDirectory(prefix="branchline-schema-")
         self._dump = Path(self._directory.name) / "schema"
 
@@ -82,18 +100,7 @@ class PostgresqlLoader:
         self._directory.cleanup()
 
     def stop(self) -> None:
-        for client in list(self._clients):
-            client.end()
-
-    @contextmanager
-    def _running(self, client: Client) -> Iterator[Client]:
-        """Ended with the context, or by `stop`."""
-        self._clients.add(client)
-        try:
-            with running(client):
-                yield client
-        finally:
-            self._clients.discard(client)
+        self._clients.interrupt()
 
     def begin(self, source: Snapshot) -> None:
         if not isinstance(source, PostgresqlSnapshot):
@@ -102,10 +109,17 @@ class PostgresqlLoader:
         self._run(
             "reading the schema",
             *(program("pg_dump"), "-Fc", "--schema-only", "--no-owner", "--no-acl", "--no-publications"),
-            *("--no-subscriptions", f"--snapshot={source.id}", f"--file={self._dump}"),
+            *("--no-subscriptions", "--no-tablespaces", "--no-sync", f"--snapshot={source.id}"),
+            *(f"--lock-wait-timeout={LOCK_WAIT_MILLISECONDS}", f"--file={self._dump}"),
             environment=source.server.environment(source.database),
         )
-        self._extend(source.connection)
+        with source.asking("reading the source's locale") as connection:
+            wanted = locale_of(connection)
+        with scrubbed("looking at the new version"), self.admin.connect(self.database) as target:
+            made = locale_of(target)
+        if wanted != made:
+            self._remake(wanted)
+        self._extend()
         self._restore("pre-data")
 
     def copy(
@@ -127,14 +141,17 @@ class PostgresqlLoader:
                 return self._masked(table, order, len(masked), mask, condition, keep, into)
 
         with ThreadPoolExecutor(len(ranges), f"copy {table}") as pool:
-            return sum(pool.map(stream, ranges))
+            try:
+                return sum(pool.map(stream, ranges))
+            except BaseException:
+                self._clients.interrupt()
+                raise
 
     def _ranges(self, table: str, where: str) -> list[str]:
         """Conditions that share a large table's rows out."""
         source = self._source()
-        with scrubbed(f"measuring {table}"), source._asking:  # noqa: SLF001 - one engine, two files
-            sql = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
-            (pages,) = source.connection.execute(sql, (source.place(table).sql,)).fetchone() or (0,)
+        sql = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
+        ((pages,),) = source.ask(f"measuring {table}", sql, (source.place(table).sql,))
         pieces = (
             self.jobs if pages >= SPLIT_PAGES and source.connection.info.server_version >= TID_RANGES else 1
         )
@@ -151,7 +168,7 @@ class PostgresqlLoader:
         """What the writing psql does. Rows of a table that one transaction empties and fills are frozen at once."""
         into = self._source().place(table).sql
         listed = ", ".join(identifier(column.name) for column in order)
-        start = f"SET ROLE {identifier(self.owner)}; BEGIN" + (f"; TRUNCATE ONLY {into}" if whole else "")
+        start = f"BEGIN; TRUNCATE ONLY {into}" if whole else "BEGIN"
         return start, f"COPY {into} ({listed}) FROM STDIN{' WITH (FREEZE)' if whole else ''}", "COMMIT"
 
     def _piped(self, table: str, order: Sequence[Column], where: str, into: Sequence[str]) -> int:
@@ -159,8 +176,8 @@ class PostgresqlLoader:
         source = self._source()
         with (
             source.reader(_query(source, table, order, where)) as reading,
-            running(
-                psql(self.admin, self.database, WRITING, into, stdin=reading.stdout, stdout=PIPE)
+            self._clients.running(
+                psql(self.owner, self.database, WRITING, into, stdin=reading.stdout, stdout=PIPE)
             ) as writing,
         ):
             reading.stdout.close()
@@ -180,7 +197,9 @@ class PostgresqlLoader:
         source = self._source()
         with (
             source.reader(_query(source, table, order, where)) as reading,
-            self._running(psql(self.admin, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)) as writing,
+            self._clients.running(
+                psql(self.owner, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
+            ) as writing,
         ):
             try:
                 for block in line_blocks(reading.stdout):
@@ -209,9 +228,8 @@ class PostgresqlLoader:
             for rows in ahead(source.frames(table, names, where, keep)):
                 yield write_rows(_masked(rows, order, masked, mask, keep=bool(keep)))
 
-        with self._running(
-            psql(self.admin, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
-        ) as writing:
+        into_it = psql(self.owner, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
+        with self._clients.running(into_it) as writing:
             try:
                 for block in ahead(lines()):
                     write_all(writing.stdin, block)
@@ -230,14 +248,16 @@ class PostgresqlLoader:
 
     def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - nothing of its own to rebuild
         source = self._source()
+        source.check_unchanged()
         self._restore("post-data")
         with scrubbed("completing the copy"), self._connected() as target:
-            for schema, name in source.connection.execute(_SEQUENCES).fetchall():
+            for schema, name in source.ask("reading sequences", _SEQUENCES):
                 sequence = f"{identifier(schema)}.{identifier(name)}"
-                row = source.connection.execute(f"SELECT last_value, is_called FROM {sequence}").fetchone()
-                if row:
-                    target.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))
-            filled = set(source.connection.execute(_VIEWS.format("c.relispopulated")).fetchall())
+                (row,) = source.ask(
+                    f"reading the sequence {name}", f"SELECT last_value, is_called FROM {sequence}"
+                )
+                target.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))
+            filled = set(source.ask("looking for views", _VIEWS.format("c.relispopulated")))
             for schema, name in target.execute(_VIEWS.format("true")).fetchall():
                 if (schema, name) in filled:
                     target.execute(f"REFRESH MATERIALIZED VIEW {identifier(schema)}.{identifier(name)}")
@@ -245,12 +265,12 @@ class PostgresqlLoader:
 
     def execute(self, statement: str) -> None:
         with scrubbed("disarming", 508), self._connected() as target:
-            target.execute(statement)
+            target.execute(statement, binary=ONE_STATEMENT)
 
     def answer(self, query: str) -> object:
         with scrubbed("asking an assertion", 508), self._connected() as target, target.transaction():
             target.execute("SET TRANSACTION READ ONLY")
-            row = target.execute(query).fetchone()
+            row = target.execute(query, binary=ONE_STATEMENT).fetchone()
             return row[0] if row else None
         raise AssertionError
 
@@ -262,30 +282,29 @@ class PostgresqlLoader:
             " WHERE NOT indisvalid ORDER BY 1"
         )
         with scrubbed("checking the copy"), self._connected() as target:
-            there = {row[0] for row in self._source().connection.execute(doubtful).fetchall()}
+            there = {row[0] for row in self._source().ask("checking the source", doubtful)}
             return [row[0] for row in target.execute(doubtful).fetchall() if row[0] not in there]
         raise AssertionError
 
     @contextmanager
     def result(self) -> Iterator[Snapshot]:
-        with opened(self.admin, self.database) as snapshot:
+        with opened(self.reader, self.database) as snapshot:
             yield snapshot
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        with self.admin.connect(self.database, WRITING) as target:
-            target.execute(f"SET ROLE {identifier(self.owner)}")
+        with self.owner.connect(self.database, WRITING) as target:
             yield target
 
-    def _extend(self, source: Connection) -> None:
-        """The source's extensions, in their versions where the server has those; only an administrator may make them."""
+    def _extend(self) -> None:
+        """The source's extensions, in the versions that this server has; only an administrator may make them all."""
         wanted = "SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'"
+        listed = self._source().ask("looking for extensions", wanted)
+        owner = identifier(self.owner.user)
         with scrubbed("making extensions"), self.admin.connect(self.database) as target:
-            for name, schema in source.execute(wanted).fetchall():
+            for name, schema in listed:
                 if schema not in ("public", "pg_catalog"):
-                    target.execute(
-                        f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)} AUTHORIZATION {identifier(self.owner)}"
-                    )
+                    target.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)} AUTHORIZATION {owner}")
                 place = f"SCHEMA {identifier(schema)} " if schema != "pg_catalog" else ""
                 target.execute(f"CREATE EXTENSION IF NOT EXISTS {identifier(name)} {place}CASCADE")
 
@@ -294,29 +313,32 @@ class PostgresqlLoader:
             "reading the schema", program("pg_restore"), "--list", f"--section={section}", str(self._dump)
         )
         wanted = self._dump.with_name(section)
-        made = {f" SCHEMA - {schema} " for schema in self._schemas()}
+        made = self._made_schemas()
         lines = [
             line
-            for line in listed.splitlines()
-            if not re.search(_LEFT_OUT, line) and not any(each in f"{line} " for each in made)
+            for line in listed.split("\n")
+            if not _EXTENSION_IN_LIST.match(line)
+            and not ((found := _SCHEMA_IN_LIST.match(line)) and int(found.group(1)) in made)
         ]
-        wanted.write_text("\n".join(lines) + "\n")
+        wanted.write_text("\n".join(lines))
         self._run(
             "making the schema",
-            *(program("pg_restore"), "--exit-on-error", "--no-owner", "--no-acl", f"--role={self.owner}"),
+            *(program("pg_restore"), "--exit-on-error", "--no-owner", "--no-acl"),
             *(f"--section={section}", f"--use-list={wanted}", f"--dbname={self.database}"),
             *([f"--jobs={self.jobs}"] if section == "post-data" else []),
             str(self._dump),
-            environment=self.admin.environment(self.database, WRITING),
+            environment=self.owner.environment(self.database, WRITING),
         )
 
-    def _schemas(self) -> list[str]:
-        with scrubbed("reading the schema"), self.admin.connect(self.database) as target:
-            return [row[0] for row in target.execute("SELECT nspname FROM pg_namespace").fetchall()]
-        raise AssertionError
+    def _made_schemas(self) -> set[int]:
+        """The source's schemas that the new version has already, by their oids in the source."""
+        with scrubbed("looking at the new version"), self._connected() as target:
+            here = {name for (name,) in target.execute("SELECT nspname FROM pg_namespace").fetchall()}
+        there = self._source().ask("reading the schema", "SELECT oid, nspname FROM pg_namespace")
+        return {int(oid) for oid, name in there if name in here}
 
     def _run(self, doing: str, *command: str, environment: dict[str, str] | None = None) -> str:
-        with self._running(Client(command, environment or {}, stdout=PIPE)) as client:
+        with self._clients.running(Client(command, environment or {}, stdout=PIPE)) as client:
             said = client.stdout.read().decode("utf-8", "replace")
             if failure := refused(client, doing):
                 raise failure
@@ -364,6 +386,6 @@ def _copied(said: bytes) -> int:
     found = re.search(rb"^COPY (\d+)", said, re.MULTILINE)
     if found is None:
         raise Failed(
-            525, "The writing psql did not say how many rows it took.", "report this; nothing was switched"
+            525, "The writing psql did not say how many rows it took.", "Report this; nothing was switched."
         )
     return int(found.group(1))

@@ -7,7 +7,7 @@ partitions; what an extension brought along is the extension's business, unless 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from branchline.adapters.databases.postgresql_connection import Connection, identifier
@@ -28,7 +28,7 @@ _UUID_DIGITS = 32
 _VARHDRSZ = 4
 _OWN = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
 _RELATIONS = f"""
-SELECT c.oid, n.nspname, c.relname, c.relkind, e.extname
+SELECT c.oid, n.nspname, c.relname, c.relkind, e.extname, row_security_active(c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid
@@ -46,15 +46,18 @@ LEFT JOIN LATERAL (
 WHERE a.attrelid = ANY(%s) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum"""
 _UNIQUE = """
-SELECT i.indrelid, a.attname, i.indisprimary
-FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+WITH i AS (
+  SELECT *, coalesce(pg_partition_root(indrelid)::oid, indrelid) AS root FROM pg_index WHERE indisunique OR indisexclusion)
+SELECT i.root, a.attname, false
+FROM i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
   AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid
-WHERE i.indrelid = ANY(%s) AND (i.indisunique OR i.indisexclusion)
+WHERE i.root = ANY(%s)
 UNION
-SELECT i.indrelid, a.attname, i.indisprimary
-FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
-WHERE i.indrelid = ANY(%s) AND (i.indisunique OR i.indisexclusion)"""
+SELECT i.root, a.attname, i.indisprimary AND i.root = i.indrelid
+FROM i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY((i.indkey::int2[])[0:i.indnkeyatts - 1])
+WHERE i.root = ANY(%s)"""
+"""A partition's own index counts for the table whose part it is, its key does not."""
 _FOREIGN_KEYS = """
 SELECT c.conrelid, r.oid,
        (SELECT array_agg(a.attname ORDER BY k.o) FROM unnest(c.conkey) WITH ORDINALITY k(n, o)
@@ -64,6 +67,36 @@ SELECT c.conrelid, r.oid,
 FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid
 WHERE c.contype = 'f' AND c.conrelid = ANY(%s) AND c.conparentid = 0
 ORDER BY c.conrelid, c.conname"""
+
+_REWRITTEN = f"""
+SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND {_OWN} AND pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode
+ORDER BY 1"""  # noqa: S608 - a constant
+_QUESTIONS = (
+    (
+        "SELECT nullif(count(*), 0) FROM pg_largeobject_metadata",
+        "{} large objects: their content cannot be masked; keep files in a mount or a bytea column",
+    ),
+    (
+        "SELECT string_agg(srvname, ', ' ORDER BY srvname) FROM pg_foreign_server",
+        "the foreign server {}: a copy would reach another database; drop it in the source",
+    ),
+    (
+        (
+            "SELECT string_agg(evtname, ', ' ORDER BY evtname) FROM pg_event_trigger e"
+            " WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = e.oid AND d.deptype = 'e')"
+        ),
+        "the event trigger {}: it would run while the copy is made; drop it in the source",
+    ),
+    (
+        (
+            "SELECT pg_encoding_to_char(encoding) FROM pg_database"
+            " WHERE datname = current_database() AND pg_encoding_to_char(encoding) = 'SQL_ASCII'"
+        ),
+        "the encoding {}: nobody knows what its texts are; convert it to UTF8",
+    ),
+)
+"""What no policy can decide: a question whose answer is NULL where there is none, and what to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +153,24 @@ def read_schema(connection: Connection) -> Schema:
             names[oid],
             tuple(columns[oid]),
             foreign_keys=tuple(foreign[oid]),
-            unsupported=_unsupported(kind, extension),
+            unsupported=_unsupported(
+                kind, extension, hidden=hidden, bare=all(c.generated for c in columns[oid])
+            ),
         )
-        for oid, _, _, kind, extension in kept
+        for oid, _, _, kind, extension, hidden in kept
     }
-    return Schema(tables, tuple(_problems(connection)), strict=True)
+    twice = sorted(name for name, times in Counter(names.values()).items() if times > 1)
+    doubtful = [
+        f"two tables are called {name} here: one in public, one in a schema; rename one" for name in twice
+    ]
+    return Schema(tables, (*doubtful, *_problems(connection)), strict=True)
+
+
+def rewritten(connection: Connection) -> list[str]:
+    """Tables whose files are no longer those of this transaction's snapshot. TRUNCATE and its like do not wait for readers
+    of an older snapshot, which then find such a table empty.
+    """
+    return [name for (name,) in connection.execute(_REWRITTEN).fetchall()]
 
 
 def key_columns(table: Table) -> list[str]:
@@ -146,17 +192,21 @@ def _length(base: str, declared: str, modifier: int) -> int | None:
 
 def _has_rows(connection: Connection, relation: tuple[object, ...]) -> bool:
     """Of an extension's own tables, those that pg_dump would leave empty and that are not."""
-    _, schema, name, kind, _ = relation
+    _, schema, name, kind, *_ = relation
     if kind == "f":
         return True
     sql = f"SELECT EXISTS (SELECT FROM {identifier(str(schema))}.{identifier(str(name))})"  # noqa: S608 - quoted
     return bool((connection.execute(sql).fetchone() or (False,))[0]) and str(name) != "spatial_ref_sys"
 
 
-def _unsupported(kind: str, extension: str | None) -> str:
+def _unsupported(kind: str, extension: str | None, *, hidden: bool, bare: bool) -> str:
     if kind == "f":
         return "it is a foreign table: its rows are another server's"
-    return f"it belongs to the extension {extension}, which makes it" if extension else ""
+    if extension:
+        return f"it belongs to the extension {extension}, which makes it"
+    if hidden:
+        return "its row-level security hides rows from the account that reads"
+    return "it has no column with values of its own" if bare else ""
 
 
 def _unique_columns(
@@ -181,22 +231,12 @@ def _foreign_keys(connection: Connection, names: dict[int, str]) -> dict[int, li
 
 def _problems(connection: Connection) -> list[str]:
     """What would come along unseen, or not at all."""
-    questions = (
-        ("SELECT count(*) FROM pg_largeobject_metadata", "{} large objects: their content cannot be masked; keep files in a mount or a bytea column"),
-        ("SELECT count(*) FROM pg_foreign_server", "{} foreign servers: a copy would reach other databases; drop them in the source"),
-        ("SELECT count(*) FROM pg_event_trigger e WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = e.oid AND d.deptype = 'e')",
-         "{} event triggers: they would run while the copy is made; drop them in the source"),
-        ("SELECT count(*) FROM pg_database WHERE datname = current_database() AND pg_encoding_to_char(encoding) = 'SQL_ASCII'",
-         "the database has the encoding SQL_ASCII: nobody knows what its texts are; convert it to UTF8"),
-    )  # fmt: skip
-    found = []
-    for question, problem in questions:
-        (count,) = connection.execute(question).fetchone() or (0,)
-        if count:
-            found.append(
-                f"the database has {problem}".replace("{}", str(count)) if "{}" in problem else problem
-            )
-    return found
+    return [
+        f"the database has {problem.format(found)}"
+        for question, problem in _QUESTIONS
+        for (found,) in connection.execute(question).fetchall()
+        if found
+    ]
 
 
 def one_expression(text: str) -> bool:

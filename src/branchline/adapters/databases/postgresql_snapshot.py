@@ -16,12 +16,12 @@ from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from threading import RLock
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 import psycopg
 
-from branchline.adapters.databases.clients import Client, ahead, line_blocks, running
+from branchline.adapters.databases.clients import Client, Clients, ahead, line_blocks
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
     PostgresqlServer,
@@ -36,10 +36,11 @@ from branchline.adapters.databases.postgresql_schema import (
     one_expression,
     place,
     read_schema,
+    rewritten,
 )
 from branchline.adapters.databases.text_rows import Fields, read_rows, typed
 from branchline.domain.schema import Schema, Table
-from branchline.errors import Failed
+from branchline.errors import Failed, Unavailable
 from branchline.ports import Block
 
 READING = {
@@ -54,6 +55,7 @@ READING = {
     "extra_float_digits": "3",
     "bytea_output": "hex",
     "timezone": "UTC",
+    "lc_monetary": "C",
     "max_parallel_workers_per_gather": "0",
 }
 """row_security off: a table whose policies would hide rows is an error, not a copy with fewer rows."""
@@ -76,35 +78,56 @@ class PostgresqlSnapshot:
         self.wait_while_lagging: Callable[[], None] | None = None
         """Called between blocks, in any thread; None where replication is not watched."""
         self._asking = RLock()
+        self._clients = Clients()
         self._schema: Schema | None = None
         self._places: dict[str, Place] = {}
         with scrubbed(f"reading {database}"):
             self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            self.id = str(self._one("SELECT pg_export_snapshot()"))
+            ((self.id,),) = self.connection.execute("SELECT pg_export_snapshot()").fetchall()
 
     def close(self) -> None:
+        self._clients.interrupt()
         self.connection.close()
+
+    @contextmanager
+    def asking(self, doing: str) -> Iterator[Connection]:
+        """The connection for a few questions, that lets go of their tables afterwards: nobody's ALTER TABLE waits longer."""
+        with scrubbed(doing), self._asking, self.connection.transaction(force_rollback=True):
+            yield self.connection
+
+    def ask(self, doing: str, sql: str, values: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+        """All rows of one question. In one with values, a `%` of its own is written `%%`."""
+        with self.asking(doing) as connection:
+            return connection.execute(sql, values).fetchall()
+        raise AssertionError
 
     def schema(self) -> Schema:
         if self._schema is None:
-            with scrubbed(f"reading the schema of {self.database}"), self._asking:
-                self._schema = read_schema(self.connection)
+            with self.asking(f"reading the schema of {self.database}") as connection:
+                self._schema = read_schema(connection)
         return self._schema
+
+    def check_unchanged(self) -> None:
+        """Raises Unavailable, naming them, when tables were dropped, emptied or rewritten since: from then on they look empty."""
+        with self.asking(f"reading the schema of {self.database}") as connection:
+            changed = rewritten(connection)
+        if changed:
+            what = f"{', '.join(changed)} of the source: dropped, emptied or rewritten during the copy."
+            raise Unavailable(536, what, "Start again when its migration has ended; nothing was switched.")
 
     def table(self, name: str) -> Table:
         return self.schema().tables[name]
 
     def place(self, table: str) -> Place:
         if table not in self._places:
-            with scrubbed(f"looking for {table}"), self._asking:
-                self._places[table] = place(table, self.connection)
+            with self.asking(f"looking for {table}") as connection:
+                self._places[table] = place(table, connection)
         return self._places[table]
 
     def count(self, table: str, where: str = "") -> int:
-        with scrubbed(f"counting rows of {table}"), self._asking:
-            sql = f"SELECT count(*) FROM {self._rows(table)} WHERE {_condition(where)}"
-            return int(str(self._one(sql)))
-        raise AssertionError
+        sql = f"SELECT count(*) FROM {self._rows(table)} WHERE {_condition(where)}"
+        ((count,),) = self.ask(f"counting rows of {table}", sql)
+        return int(count)
 
     def estimate(self, table: str) -> int:
         """From the statistics of the last ANALYZE; where there are none, from the size of the table."""
@@ -113,17 +136,15 @@ class PostgresqlSnapshot:
             " FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = to_regclass(%s) OR c.oid IN"
             " (SELECT relid FROM pg_partition_tree(to_regclass(%s))))"
         )
-        with scrubbed(f"measuring {table}"), self._asking:
-            (rows,) = self.connection.execute(sql, [self.place(table).sql] * 2).fetchone() or (0,)
-            return int(rows or 0)
-        raise AssertionError
+        ((rows,),) = self.ask(f"measuring {table}", sql, [self.place(table).sql] * 2)
+        return int(rows or 0)
 
     def probe(self, table: str, condition: str) -> str:
         if not one_expression(condition):
             return "it is not one SQL expression"
         with self._asking:
             try:
-                with self.connection.transaction():
+                with self.connection.transaction(force_rollback=True):
                     self.connection.execute(
                         f"EXPLAIN SELECT 1 FROM {self._rows(table)} WHERE ({condition}\n)"
                     )
@@ -167,8 +188,9 @@ class PostgresqlSnapshot:
                         self.wait_while_lagging()
                     yield read_rows(block, names)
             except ValueError as error:
+                what = f"Reading {table}: {error}."
                 raise Failed(
-                    525, f"Reading {table}: {error}.", "report this with the table's definition"
+                    525, what, "Report this with the table's definition; nothing was switched."
                 ) from None
             if failure := refused(client, f"reading {table}"):
                 raise failure
@@ -180,7 +202,8 @@ class PostgresqlSnapshot:
             f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{self.id}'",
             f"COPY ({query}) TO STDOUT",
         )
-        with running(psql(self.server, self.database, READING, commands, stdout=PIPE, quiet=True)) as client:
+        reading = psql(self.server, self.database, READING, commands, stdout=PIPE, quiet=True)
+        with self._clients.running(reading) as client:
             yield client
 
     def cells(
@@ -192,7 +215,7 @@ class PostgresqlSnapshot:
         keys = locator.frame.columns
         declared = {each.name: each.declared for each in known.columns}
         sought = locator.frame[list(rows)]
-        given = ", ".join(f"%s::{declared[name]}[]" for name in keys)
+        given = ", ".join(f"\0::{declared[name]}[]" for name in keys)
         names = ", ".join(identifier(f"k{at}") for at in range(len(keys)))
         match = " AND ".join(
             f"t.{identifier(name)} = k.{identifier(f'k{at}')}" for at, name in enumerate(keys)
@@ -201,17 +224,12 @@ class PostgresqlSnapshot:
             f"SELECT t.{identifier(column)}::text FROM unnest({given}) WITH ORDINALITY AS k({names}, place)"
             f" LEFT JOIN {self._rows(table)} AS t ON {match} ORDER BY k.place"
         )
-        with scrubbed(f"reading {table}"), self._asking:
-            found = self.connection.execute(sql, [sought[name].to_list() for name in keys])
-            return [row[0] for row in found.fetchall()]
-        raise AssertionError
+        sql = sql.replace("%", "%%").replace("\0", "%s")
+        found = self.ask(f"reading {table}", sql, [sought[name].to_list() for name in keys])
+        return [row[0] for row in found]
 
     def _rows(self, table: str) -> str:
         return self.place(table).rows
-
-    def _one(self, sql: str) -> object:
-        row = self.connection.execute(sql).fetchone()
-        return row[0] if row else None
 
 
 @contextmanager
@@ -251,7 +269,11 @@ def program(name: str) -> str:
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
     which = str(found[-1]) if found else shutil.which(name)
     if which is None:
-        raise Failed(526, f"PostgreSQL's {name} is not installed here.", "apt-get install postgresql-client")
+        raise Failed(
+            526,
+            f"PostgreSQL's {name} is not installed here.",
+            "Install them: apt-get install postgresql-client.",
+        )
     return which
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import polars as pl
 
 NULL = r"\N"
+_MARK = b"\xef\xbb\xbf"
+"""Polars leaves a byte order mark at the beginning out."""
 _MEANING = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0", "Z": "\x1a"}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _TO_ESCAPE = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0": r"\0"}
@@ -46,9 +48,10 @@ class Fields:
 
 def read_rows(block: bytes, columns: Sequence[str]) -> Fields:
     """Raises ValueError where lines have other fields: nothing of them in its message."""
+    marked = _MARK + block if block.startswith(_MARK) else block
     try:
         frame = pl.read_csv(
-            block,
+            marked,
             has_header=False,
             separator="\t",
             quote_char=None,
