@@ -158,7 +158,7 @@ def test_every_problem_of_all_files_is_told_at_once_with_file_line_and_key():
         .replace("timeout: 5m", "timeout: soon")
         .replace("type: python:3.11", "type: python")
     )
-    error = refused(repository(app, "db: {type: mysql}\n", "x: {type: other}\n"))
+    error = refused(repository(app, "db: {type: oracle}\n", "x: {type: other}\n"))
     assert [str(problem) for problem in error.problems] == [
         ".branchline/app.yaml:2:type: is the text 'python'; Runtime and version, such as `python:3.11`: a declared tool version, part of the build key.",
         ".branchline/app.yaml:4:build.tools: must be a list; is the number 3",
@@ -166,7 +166,7 @@ def test_every_problem_of_all_files_is_told_at_once_with_file_line_and_key():
         ".branchline/app.yaml:14:mounts./media: must be relative to the application's directory, without a / at either end",
         ".branchline/app.yaml:23:crons.reindex.timeout: must be a duration: seconds, or a number with s, m, h or d, such as 90s, 15m or 2h; is the text 'soon'",
         ".branchline/app.yaml:27:checks.http[0].status: must be a whole number; is the text 'yes'",
-        ".branchline/services.yaml:1:db.type: mysql is not supported; there is: sqlite:3",
+        ".branchline/services.yaml:1:db.type: oracle is not supported; there is: sqlite:3, postgresql:15, mysql:10.11, mariadb:10.11",
         ".branchline/routes.yaml:1:x.type: must be 'upstream' or 'redirect'; is the text 'other'",
     ]
     assert error.message.startswith(
@@ -309,7 +309,7 @@ def test_a_magento_repository_is_read_as_it_is_with_warnings_for_what_has_no_eff
 def test_a_magento_key_that_would_change_what_happens_is_an_error_that_names_it():
     files = {
         ".magento.app.yaml": MAGENTO.replace("flavor: none", "flavor: composer").encode() + b"firewall: {}\n",
-        ".magento/services.yaml": b"db: {type: 'mysql:10.6'}",
+        ".magento/services.yaml": b"db: {type: 'oracle:21'}",
     }
     error = refused(files.get)
     assert [str(problem).split(": ")[0] for problem in error.problems] == [

@@ -10,7 +10,7 @@ from pathlib import Path
 from branchline.config import Settings, plan_named, read_app
 from branchline.domain.activity import Activity, Grip
 from branchline.domain.app import App
-from branchline.domain.environment import DataVersion, Deployment, Environment, Project
+from branchline.domain.environment import Deployment, Environment, Project
 from branchline.domain.plan import Plan
 from branchline.domain.remote import Followed
 from branchline.errors import Refused
@@ -20,6 +20,7 @@ from branchline.ports import (
     ArtifactStore,
     CommitStatuses,
     Database,
+    DatabasePlaces,
     ProtectedBranch,
     Sandbox,
     Signatures,
@@ -46,8 +47,7 @@ class Platform:
     operations: Operations
     repository: Callable[[str], SourceRepository]
     """A project's repository, by the project's name."""
-    database: Callable[[Environment, str], Database]
-    """The versions of one database service of an environment, by the service's name."""
+    databases: DatabasePlaces
     create_repository: Callable[[str, str | None], Sequence[str]]
     """A project's, empty or from a URL or path; gives the branches that were left out because of their names."""
     guard_pushes: Callable[[str, Sequence[ProtectedBranch]], None]
@@ -74,6 +74,10 @@ class Platform:
             known = self._apps[project.name, commit] = read_app(lambda path: repository.read(commit, path))
         return known
 
+    def database(self, environment: Environment, name: str) -> Database:
+        """The versions of one database of an environment, by the name that its versions have."""
+        return self.databases.of(environment, name)
+
     def current(self, environment: Environment) -> Deployment:
         """What the environment runs. Raises Refused when nothing was ever deployed there."""
         if environment.deployment_id is None:
@@ -83,11 +87,6 @@ class Platform:
                 f"branchline deploy {environment.path}",
             )
         return self.store.deployments.get(environment.deployment_id)
-
-    def version_path(self, version: DataVersion) -> str:
-        """Where it lies, in the words of its adapter."""
-        environment = self.store.environments.by_id(version.environment_id)
-        return str(self.layout.data(environment, version.slot) / version.id)
 
 
 @dataclass(frozen=True)

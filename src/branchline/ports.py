@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from branchline.domain.announcement import CommitStatus
+from branchline.domain.app import Service
+from branchline.domain.environment import Environment
 from branchline.domain.schema import Schema
 
 if TYPE_CHECKING:
@@ -269,6 +271,25 @@ class Database(Protocol):
 
     def loader(self, name: str) -> AbstractContextManager[Loader]:
         """Opens an empty version to be filled."""
+
+
+class DatabasePlaces(Protocol):
+    """Where the databases of environments are, each by what `DataVersion.name` says: service and engine."""
+
+    def of(self, environment: Environment, name: str) -> Database:
+        """Its versions. Raises Refused where no server is named for them."""
+
+    def adopted(self, environment: Environment, name: str) -> bool:
+        """Whether it was there before Branchline and only stands for its version."""
+
+    def problems(self, environment: Environment, name: str, service: Service) -> Sequence[str]:
+        """What speaks against an application having it there: no server, another version. Raises Unavailable."""
+
+    def source_problems(self, source: Environment, target: Environment, name: str) -> Sequence[str]:
+        """What speaks against a sync from the one to the other: an account that may write, the same database."""
+
+    def secrets(self) -> Sequence[str]:
+        """Passwords that no output may show."""
 
 
 class CommitStatuses(Protocol):

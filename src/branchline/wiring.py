@@ -9,6 +9,8 @@ from pathlib import Path
 
 from branchline.adapters.artifact_store import FileArtifactStore
 from branchline.adapters.boxed_process import Limits
+from branchline.adapters.databases.adopted import Existing
+from branchline.adapters.databases.places import Engine, Places
 from branchline.adapters.databases.sqlite import SqliteDatabase
 from branchline.adapters.git import GitRepository, create_bare
 from branchline.adapters.git_hooks import install
@@ -20,7 +22,6 @@ from branchline.adapters.signatures import SshSignatures
 from branchline.adapters.watched_remote import follow
 from branchline.config import Settings, read_plans, read_settings
 from branchline.config.state_place import state_url
-from branchline.domain.environment import Environment
 from branchline.layout import Layout
 from branchline.operation import Operations, Remover
 from branchline.platform import Platform
@@ -60,6 +61,7 @@ def _platform(settings: Settings, plans: Path, packs: tuple[Path, ...]) -> Platf
         system=settings.system_directories,
         limits=Limits(free=int(settings.disk_floor) // 4),
     )
+    databases = Places(settings, ENGINES, SqliteDatabase, layout.data, store.variables.derived)
     removers: dict[str, Remover] = {}
     operations = Operations(
         store=store,
@@ -68,7 +70,7 @@ def _platform(settings: Settings, plans: Path, packs: tuple[Path, ...]) -> Platf
         finish=lambda operation: finish(platform, operation),
         abandon=sandbox.kill_tagged,
         log_of=layout.log,
-        secrets_of=store.variables.secrets_of,
+        secrets_of=lambda project: [*store.variables.secrets_of(project), *databases.secrets()],
         clock=_now,
         lease_seconds=settings.lease_duration,
         heartbeat_seconds=settings.heartbeat,
@@ -85,7 +87,7 @@ def _platform(settings: Settings, plans: Path, packs: tuple[Path, ...]) -> Platf
         sandbox=sandbox,
         operations=operations,
         repository=lambda project: GitRepository(layout.repository(project)),
-        database=lambda environment, service: _database(layout, environment, service),
+        databases=databases,
         create_repository=lambda project, source: create_bare(layout.repository(project), source),
         guard_pushes=lambda project, protected: install(
             layout.repository(project), protected, _hook_environment(settings)
@@ -106,8 +108,37 @@ def _hook_environment(settings: Settings) -> dict[str, str]:
     return found | {name: os.environ[name] for name in ["BRANCHLINE_STATE_URL"] if os.environ.get(name)}
 
 
-def _database(layout: Layout, environment: Environment, service: str) -> Database:
-    return SqliteDatabase(layout.data(environment, f"database:{service}"))
+def _postgresql(url: str, slug: str, secret: bytes, jobs: int | None) -> Database:
+    from branchline.adapters.databases.postgresql import PostgresqlDatabase  # noqa: PLC0415 - 0.1 s that few processes need
+    from branchline.adapters.databases.postgresql_connection import PostgresqlServer  # noqa: PLC0415
+
+    return PostgresqlDatabase(PostgresqlServer.from_url(url)[0], slug, secret, jobs)
+
+
+def _existing_postgresql(url: str, database: str | None) -> Existing:
+    from branchline.adapters.databases.postgresql_existing import PostgresqlExisting  # noqa: PLC0415 - as above
+
+    return PostgresqlExisting(url, database)
+
+
+def _mysql(url: str, slug: str, secret: bytes, jobs: int | None) -> Database:
+    from branchline.adapters.databases.mysql import MysqlDatabase  # noqa: PLC0415 - as above
+    from branchline.adapters.databases.mysql_connection import MysqlServer  # noqa: PLC0415
+
+    return MysqlDatabase(MysqlServer.from_url(url), slug, secret, sessions=jobs or os.cpu_count() or 1)
+
+
+def _existing_mysql(url: str, database: str | None) -> Existing:
+    from branchline.adapters.databases.mysql_existing import MysqlExisting  # noqa: PLC0415 - as above
+
+    return MysqlExisting(url, database)
+
+
+ENGINES = {
+    "postgresql": Engine(_postgresql, _existing_postgresql),
+    "mysql": Engine(_mysql, _existing_mysql),
+}
+"""By name, those whose databases are on servers: one line for each."""
 
 
 def _commit_statuses(settings: Settings, project: str) -> CommitStatuses | None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from branchline.adapters.commit_status import commit_statuses
-from branchline.config.settings import CommitStatusTarget, SecretReference
+from branchline.config.secret_places import SecretReference
+from branchline.config.settings import CommitStatusTarget
 from branchline.domain.announcement import CommitStatus
 from branchline.errors import BadInput, Failed, Unavailable
 from tests.workshop.listener import listening

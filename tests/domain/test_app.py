@@ -63,8 +63,12 @@ def test_the_databases_are_named_as_the_application_names_them():
 
 
 def test_a_service_that_there_is_no_adapter_for_is_named_with_what_there_is():
-    assert broken(services={"db": Service("mysql:10.6")}) == {
-        ("services", "db", "type"): "mysql:10.6 is not supported; there is: sqlite:3"
+    assert broken(services={"db": Service("oracle:21")}) == {
+        (
+            "services",
+            "db",
+            "type",
+        ): "oracle:21 is not supported; there is: sqlite:3, postgresql:15, mysql:10.11, mariadb:10.11"
     }
     assert ("services", "db", "type") in broken(services={"db": Service("sqlite:2")})
     assert broken(services={"db": Service("sqlite")}) == {}

@@ -111,6 +111,51 @@ def test_it_says_that_it_lives_which_server_it_reaches_and_what_fails(platform: 
     assert platform.store.running.last("dispatcher") is None
 
 
+def test_while_a_look_at_the_server_takes_its_time_it_says_what_it_saw_before(platform: Platform) -> None:
+    beats, slow, goes_on = platform.store.running, threading.Event(), threading.Event()
+    looks: list[bool] = []
+
+    def alive() -> bool:
+        looks.append(True)
+        if len(looks) > 1:
+            slow.set()
+            goes_on.wait()
+        return True
+
+    def said() -> Any:
+        beat = beats.last("dispatcher")
+        return (beat.at, beat.detail.get("reachable")) if beat else (None, None)
+
+    with dispatching(
+        platform, server=SimpleNamespace(place="http://harbour.test/api", alive=alive, workers=list)
+    ):
+        slow.wait()
+        at, reachable = said()
+        until(lambda: said()[0] > at)
+        until(lambda: said()[0] > at)
+        later = said()[1]
+        goes_on.set()
+    assert (reachable, later) == (True, True)
+
+
+def test_a_server_that_is_busy_once_is_not_away_and_one_that_is_away_is_looked_at_no_less_often(
+    platform: Platform,
+) -> None:
+    seen: list[object] = []
+    answers = iter([True, *[False, True] * 3])
+
+    def alive() -> bool:
+        beat = platform.store.running.last("dispatcher")
+        seen.append(beat.detail.get("reachable") if beat else None)
+        return next(answers, False)
+
+    server = SimpleNamespace(place="http://harbour.test/api", alive=alive, workers=list)
+    with dispatching(platform, server=server):
+        until(lambda: len(seen) > 7 + 2 * 12)
+    assert False not in seen[:8]
+    assert seen[-1] is False
+
+
 def test_while_another_one_lives_it_stands_by(platform: Platform) -> None:
     state, duty = platform.store.running, Counted()
     state.take("dispatcher", ELSEWHERE, platform.clock(), {}, instead_of=None)

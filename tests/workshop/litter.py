@@ -1,14 +1,14 @@
 """What lies in a home beyond what its rows say, and what they say that does not lie there."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
 
-from branchline.domain.environment import DataVersion, Environment
+from branchline.domain.environment import DataVersion, Environment, service_and_engine
 from branchline.platform import Platform
 from tests.workshop.home import Home
 
@@ -116,7 +116,9 @@ def _environment(platform: Platform, environment: Environment) -> Iterator[str]:
         yield f"current points to {pointed}, its row says {environment.deployment_id}"
     deployments = {each.id for each in store.deployments.of(environment)}
     yield from (f"release {name}" for name in _names(root / "releases") - deployments)
-    versions = {each.id: each for each in store.deployments.versions(environment)}
+    all_versions = store.deployments.versions(environment)
+    yield from _on_servers(platform, environment, all_versions)
+    versions = {each.id: each for each in all_versions if not _served(each)}
     found = {path.name: path for kind in ("databases", "mounts") for path in root.glob(f"{kind}/*/*")}
     yield from (f"data without a row: {name}" for name in found.keys() - versions.keys())
     yield from (
@@ -126,6 +128,21 @@ def _environment(platform: Platform, environment: Environment) -> Iterator[str]:
         yield from _version(platform, environment, version)
     if environment.deployment_id is not None:
         yield from _together(platform, environment)
+
+
+def _served(version: DataVersion) -> bool:
+    return version.kind == "database" and service_and_engine(version.name)[1] != "sqlite"
+
+
+def _on_servers(
+    platform: Platform, environment: Environment, versions: Sequence[DataVersion]
+) -> Iterator[str]:
+    names = {version.name for version in versions if _served(version)}
+    for name in names | {f"db:{server.engine}" for server in platform.settings.database_servers.values()}:
+        rows = {each.id for each in versions if each.name == name and each.made_by != "adopted"}
+        there = set(platform.database(environment, name).names())
+        yield from (f"{name} without a row: {each}" for each in there - rows)
+        yield from (f"{name} without a database: {each}" for each in rows - there)
 
 
 def _version(platform: Platform, environment: Environment, version: DataVersion) -> Iterator[str]:
@@ -146,7 +163,7 @@ def _together(platform: Platform, environment: Environment) -> Iterator[str]:
     if not tree.is_dir():
         yield "its tree is gone"
         return
-    wanted = int((tree / "SCHEMA").read_text())
+    wanted = int((tree / "SCHEMA").read_text()) if (tree / "SCHEMA").exists() else 0
     kind = platform.app(environment.project, deployment.commit).migrations_kind
     for slot, version_id in deployment.data.items():
         version = platform.store.deployments.version(version_id)

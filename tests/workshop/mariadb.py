@@ -64,6 +64,7 @@ class Server:
                 database=database or None,
                 autocommit=True,
                 charset="utf8mb4",
+                ssl_disabled=True,
                 **chosen,
             )
         ) as connection:
@@ -122,7 +123,7 @@ class MysqlBench:
             else {"host": told["host"], "port": told["port"]}
         )
         account = {"user": told["username"], "password": told["password"], "database": told["path"]}
-        with closing(pymysql.connect(**place, **account, charset="utf8mb4")) as connection:
+        with closing(pymysql.connect(**place, **account, charset="utf8mb4", ssl_disabled=True)) as connection:
             yield connection
 
     def name(self, version: str) -> str:

@@ -116,6 +116,7 @@ def private_server(binaries: Path, *settings: str) -> Iterator[Server]:
         for path in (directory, directory / "password"):
             shutil.chown(path, user) if options else None
         data = str(directory / "data")
+        directory.chmod(0o755)  # whoever has the password may knock: sandboxed applications too
         order = ["--locale-provider=icu", "--icu-locale=en", "--locale=C"] if _has_icu(binaries) else []
         subprocess.run(
             [
@@ -128,6 +129,7 @@ def private_server(binaries: Path, *settings: str) -> Iterator[Server]:
             cwd=directory,
             **options,
         )
+        (directory / "password").unlink()
         flags = [each for setting in (*UNSAFE_BUT_QUICK, *settings) for each in ("-c", setting)]
         server = subprocess.Popen(
             [binaries / "postgres", "-D", data, "-k", directory, "-c", "listen_addresses=", *flags],

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import httpx
 
-from branchline.config.settings import CommitStatusTarget, SecretReference
+from branchline.config.secret_places import SecretReference
+from branchline.config.settings import CommitStatusTarget
 from branchline.domain.announcement import CommitStatus
 from branchline.errors import BadInput, BranchlineError, Failed, Unavailable
 from branchline.ports import CommitStatuses

@@ -5,7 +5,8 @@ from __future__ import annotations
 from branchline.config.app_files import SANITIZE_FILE, app_keys, read_app
 from branchline.config.plans import plan_keys, plan_named, read_plans
 from branchline.config.problems import BadFiles, bad_files
-from branchline.config.settings import SecretReference, Settings, read_settings, settings_keys
+from branchline.config.secret_places import SecretReference
+from branchline.config.settings import Settings, read_settings, settings_keys
 from branchline.config.yaml_source import Document, Problem, load_mapping, load_yaml
 
 __all__ = [

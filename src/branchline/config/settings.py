@@ -11,13 +11,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BeforeValidator, Discriminator, Field, StrictBool, Tag, with_config
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt, with_config
 
+from branchline.config.database_settings import AdoptedDatabase, DatabaseServer, contradictions
 from branchline.config.operator_file import open_file
 from branchline.config.problems import bad_files
 from branchline.config.schema import Broken, documented_keys, validated
+from branchline.config.secret_places import (
+    Directory,
+    SecretReference,
+    UrlOrReference,
+    has_password,
+    one_place,
+)
 from branchline.config.yaml_source import Problem
 from branchline.domain.app import FORBID_UNKNOWN
 from branchline.domain.units import Bytes, Seconds
@@ -29,16 +36,6 @@ OVERRIDES = {
     "BRANCHLINE_SANDBOX": "sandbox",
 }
 """Environment variables that win over the file, and the key that each stands for."""
-
-
-def _directory(value: Any) -> Any:
-    """An absolute path, ~ expanded. Raises ValueError for a relative one: commands run anywhere."""
-    if not isinstance(value, str):
-        raise ValueError("must be the path of a directory")  # noqa: TRY004 (pydantic takes ValueErrors)
-    path = Path(value).expanduser()
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path, or begin with ~")
-    return path
 
 
 def _block(value: Any) -> Any:
@@ -54,27 +51,8 @@ def _web(value: Any) -> Any:
     return value
 
 
-Directory = Annotated[Path, BeforeValidator(_directory)]
 Block = Annotated[str, BeforeValidator(_block)]
 Positive = Field(gt=0)
-
-
-@with_config(FORBID_UNKNOWN)
-@dataclass(frozen=True, slots=True)
-class SecretReference:
-    """Where a secret lies. Never the secret itself."""
-
-    file: Directory | None = None
-    """A file whose content it is."""
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    """The name of an environment variable whose value it is."""
-
-
-UrlOrReference = Annotated[
-    Annotated[str, Tag("[url]")] | Annotated[SecretReference, Tag("[reference]")],
-    Discriminator(lambda value: "[url]" if isinstance(value, str) else "[reference]"),
-]
-"""A URL without a password, or where one with a password lies."""
 
 
 @with_config(FORBID_UNKNOWN)
@@ -146,6 +124,12 @@ class Settings:
     """The role that runs from the Prefect UI and its schedules act as, because Prefect knows no users."""
     sanitize_key: SecretReference | None = None
     """Where a key lies that makes sanitized values the same in every sync; without it, each sync has its own."""
+    database_servers: Mapping[str, DatabaseServer] = field(default_factory=dict, hash=False)
+    """By name: the servers on which environments have their databases."""
+    adopted_databases: Mapping[str, AdoptedDatabase] = field(default_factory=dict, hash=False)
+    """By project/environment/service: databases that were there before Branchline and stay where they are."""
+    sync_jobs: Annotated[StrictInt, Field(ge=1, le=64)] | None = None
+    """How many streams a sync reads and writes at once; without it, as many as fit this machine's cores."""
     notifications: Notifications = field(default_factory=Notifications)
     """Which notification blocks of the Prefect server hear of what."""
     commit_status: Mapping[str, CommitStatusTarget] = field(default_factory=dict, hash=False)
@@ -198,7 +182,7 @@ def _secrets(value: Mapping[str, Any]) -> Iterator[Broken]:
         ("state_url", "BRANCHLINE_STATE_URL"),
         ("artifacts_url", "BRANCHLINE_ARTIFACTS_URL"),
     ):
-        if isinstance(value.get(key), str) and _has_password(value[key]):
+        if isinstance(value.get(key), str) and has_password(value[key]):
             place = " or write {file: /path/to/it}" if key == "state_url" else ""
             yield (
                 (key,),
@@ -206,28 +190,20 @@ def _secrets(value: Mapping[str, Any]) -> Iterator[Broken]:
             )
 
 
-def _has_password(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return bool(parts.password or {"password", "sslpassword"} & parse_qs(parts.query).keys())
-    except ValueError:
-        return "@" in url
-
-
 def _contradictions(settings: Settings) -> Iterator[Broken]:
     if settings.heartbeat > settings.lease_duration / 2:
         yield ("heartbeat",), f"must be at most half of lease_duration, {settings.lease_duration / 2:g}s"
-    url, key = settings.state_url, settings.sanitize_key
-    if isinstance(url, SecretReference) and (url.file is None) == (url.env is None):
-        yield ("state_url",), "must have either file or env: the place where the URL lies"
-    if key is not None and (key.file is None) == (key.env is None):
-        yield ("sanitize_key",), "must have either file or env: the place where the key lies"
+    places: dict[tuple[str, ...], str | SecretReference | None] = {
+        ("state_url",): settings.state_url,
+        ("sanitize_key",): settings.sanitize_key,
+    }
     for project, target in settings.commit_status.items():
-        if (target.token.file is None) == (target.token.env is None):
-            place = ("commit_status", project, "token")
-            yield place, "must have either file or env: the place where the token lies"
+        places["commit_status", project, "token"] = target.token
         if "@" in (target.url or ""):
             yield (
                 ("commit_status", project, "url"),
                 "holds a user or password, and no secret stands in this file",
             )
+    for key, place in places.items():
+        yield from one_place(key, place)
+    yield from contradictions(settings.database_servers, settings.adopted_databases)

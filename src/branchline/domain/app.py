@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, with_config
 
+from branchline.domain.environment import database_slot
 from branchline.domain.units import Seconds
 
 MigrationsKind = Literal["none", "compatible", "exclusive"]
@@ -192,9 +193,19 @@ class Service:
     """Space it may use, in MB."""
 
     @property
-    def engine(self) -> str:
+    def kind(self) -> str:
         """The part of `type` before the colon."""
         return self.type.partition(":")[0]
+
+    @property
+    def version(self) -> str:
+        """The part of `type` behind the colon; empty where any will do."""
+        return self.type.partition(":")[2]
+
+    @property
+    def engine(self) -> str:
+        """The database engine that it is; empty for what is none."""
+        return DATABASE_ENGINES.get(self.kind, "")
 
 
 @with_config(FORBID_UNKNOWN)
@@ -258,7 +269,17 @@ class App:
         return {
             name: self.services[relationship.service]
             for name, relationship in self.relationships.items()
-            if self.services[relationship.service].engine in DATABASE_ENGINES
+            if self.services[relationship.service].engine
+        }
+
+    @property
+    def database_slots(self) -> Mapping[str, Service]:
+        """The databases that the application reaches, by their slots."""
+        reached = {relationship.service for relationship in self.relationships.values()}
+        return {
+            database_slot(name, self.services[name].engine): self.services[name]
+            for name in sorted(reached)
+            if self.services[name].engine
         }
 
     @property
@@ -269,5 +290,7 @@ class App:
         return "exclusive" if self.hooks.deploy and self.databases else "none"
 
 
-DATABASE_ENGINES = frozenset({"sqlite"})
-"""Engines of databases that there is an adapter for."""
+DATABASE_ENGINES = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+"""The engine, which there is an adapter for, by the type of a service."""
+SERVER_ENGINES = frozenset(DATABASE_ENGINES.values()) - {"sqlite"}
+"""Engines whose databases are on a server, not in a file."""

@@ -7,15 +7,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from difflib import get_close_matches
 from itertools import combinations
 
-from branchline.domain.app import DATABASE_ENGINES, App, Mount
+from branchline.domain.app import App, Mount
 from branchline.domain.cron import smallest_gap
 from branchline.domain.names import mount_problem
 
 Broken = tuple[tuple[str | int, ...], str]
 """Where in an App, and what is wrong there."""
 
-SERVICE_TYPES = {"sqlite": ("3",)}
-"""Versions by engine; an engine without a version is its newest."""
+SERVICE_TYPES = {"sqlite": ("3",), "postgresql": ("15",), "mysql": ("10.11",), "mariadb": ("10.11",)}
+"""Versions by type of service: those that the adapters are tested on. Without a version, any of them."""
+ENDPOINTS = {"mariadb": "mysql"}
+"""Of services whose endpoint has another name than their type."""
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}", re.ASCII)
 _TOOL = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._+-]{0,62}", re.ASCII)
 CRON_GAP = 5
@@ -35,8 +37,8 @@ def _names(app: App) -> Iterator[Broken]:
 def _services(app: App) -> Iterator[Broken]:
     there_is = ", ".join(f"{engine}:{version}" for engine, all_ in SERVICE_TYPES.items() for version in all_)
     for name, service in app.services.items():
-        engine, _, version = service.type.partition(":")
-        if engine not in SERVICE_TYPES or (version and version not in SERVICE_TYPES[engine]):
+        known = SERVICE_TYPES.get(service.kind)
+        if known is None or (service.version and service.version not in known):
             yield ("services", name, "type"), f"{service.type} is not supported; there is: {there_is}"
 
 
@@ -49,11 +51,13 @@ def _relationships(app: App) -> Iterator[Broken]:
                 place,
                 f"services.yaml has no service {relationship.service!r}{_near(relationship.service, app.services)}",
             )
-        elif service.engine in SERVICE_TYPES and relationship.endpoint != service.engine:
-            yield (
-                place,
-                f"the endpoint of {relationship.service} is {service.engine}, not {relationship.endpoint}",
-            )
+        elif service.kind in SERVICE_TYPES:
+            endpoint = ENDPOINTS.get(service.kind, service.kind)
+            if relationship.endpoint != endpoint:
+                yield (
+                    place,
+                    f"the endpoint of {relationship.service} is {endpoint}, not {relationship.endpoint}",
+                )
 
 
 def _mounts(app: App) -> Iterator[Broken]:
@@ -134,7 +138,7 @@ def _migrations(app: App) -> Iterator[Broken]:
     if not app.hooks.deploy.strip():
         yield ("migrations",), f"{app.migrations} needs hooks.deploy, which migrates; there is none"
     reached = {relationship.service for relationship in app.relationships.values()}
-    if not any(s.engine in DATABASE_ENGINES for name, s in app.services.items() if name in reached):
+    if not any(service.engine for name, service in app.services.items() if name in reached):
         yield ("migrations",), f"{app.migrations} needs a database in relationships; there is none"
 
 

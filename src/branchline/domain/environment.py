@@ -48,7 +48,7 @@ class Deployment:
     """One artifact and one version of each database and mount, put on one environment.
 
     `settings` is the fingerprint of the variables it runs with; `data` maps a slot
-    (`database:<service>` or `mount:<path>`) to the id of a data version.
+    (`database_slot` or `mount:<path>`) to the id of a data version.
     """
 
     id: str
@@ -91,8 +91,19 @@ class DataVersion:
 
     @property
     def name(self) -> str:
-        """The service's name or the mount's path."""
+        """What `database_slot` says behind its first colon, or the mount's path."""
         return self.slot.partition(":")[2]
+
+
+def database_slot(service: str, engine: str) -> str:
+    """`database:<service>` for SQLite, else with the engine behind it: a service that changes its engine begins anew."""
+    return f"database:{service}" if engine == "sqlite" else f"database:{service}:{engine}"
+
+
+def service_and_engine(name: str) -> tuple[str, str]:
+    """Of a database version's name."""
+    service, _, engine = name.partition(":")
+    return service, engine or "sqlite"
 
 
 def contents_of_new(tier: Tier) -> Contents:

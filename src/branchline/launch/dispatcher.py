@@ -88,7 +88,9 @@ class _Dispatcher:
 
     def work(self, stop: Event, duties: Sequence[Duty]) -> None:
         """Until `stop` is set, or another process has the name."""
-        watch = Thread(target=self._repeat, args=("server", BEAT_SECONDS, self._look), daemon=True)
+        watch = Thread(
+            target=self._repeat, args=("server", BEAT_SECONDS, self._look, BEAT_SECONDS), daemon=True
+        )
         threads = [watch, *(self._thread(duty) for duty in duties)]
         for thread in threads:
             thread.start()
@@ -132,19 +134,25 @@ class _Dispatcher:
 
     def _look(self) -> None:
         """How the server is, and the workers that it hears from."""
-        self._seen = {"reachable": False, "workers": []}
-        if not self._server.alive():
-            raise Unavailable(350, f"The Prefect server {self._server.place} does not answer.")
-        self._seen = {"reachable": True, "workers": self._server.workers(POOL)}
+        seen: Mapping[str, Any] = {"reachable": False, "workers": []}
+        try:
+            if not (self._server.alive() or self._server.alive()):  # once is a busy machine
+                raise Unavailable(350, f"The Prefect server {self._server.place} does not answer.")
+            seen = {"reachable": True, "workers": self._server.workers(POOL)}
+        finally:
+            self._seen = seen  # only now: signs of life go out while it looks
 
-    def _repeat(self, name: str, every: float, turn: Callable[[], None]) -> None:
+    def _repeat(
+        self, name: str, every: float, turn: Callable[[], None], longest: float | None = None
+    ) -> None:
         """A turn each so many seconds; after failures, later and later. Nothing that a turn raises ends it."""
+        longest = longest or max(every, LONGEST_WAIT)
         wait = 0.0
         while not self._over.wait(wait):
             try:
                 turn()
             except Exception as error:  # noqa: BLE001 - a duty must not end the others
-                wait = min(max(wait, every) * 2, max(every, LONGEST_WAIT))
+                wait = min(max(wait, every) * 2, longest)
                 self._failed(name, _in_one_line(error))
             else:
                 wait = every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +22,7 @@ from branchline.sanitize.guessing import QUASI
 from branchline.sanitize.proof import check_rows, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
 from branchline.sanitize.scan import Originals
-from branchline.sanitize.table import masker_for, value_derived_usernames
+from branchline.sanitize.table import fill_pools, masker_for, value_derived_usernames
 
 Listener = Callable[[Progress], None]
 
@@ -42,13 +43,18 @@ def replicate(
     removes the version. `scan=False` neither remembers originals nor searches for them, and is for measuring.
     """
     started = time.perf_counter()
+    signal.siginterrupt(
+        signal.SIGINT, True
+    )  # Polars' own handler, made on import, has waits go on after Ctrl-C
     schema = source.schema()
     policy = fitting(policy, source)
     drawing_key = secrets.token_bytes(32) if key is None else key
     clock = _Clock()
 
     originals = Originals() if scan else None
-    target.begin(source)
+    with ThreadPoolExecutor(1, "pools") as beside:
+        beside.submit(fill_pools, policy)
+        target.begin(source)
     tables = _copied(source, target, policy, schema, drawing_key, originals, progress)
     clock.lap("copy")
     progress(Progress("finish"))

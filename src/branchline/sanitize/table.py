@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -119,6 +120,18 @@ def masker_for(
             _Column(name, masks[chosen.mask], draw, identity_of(rule, name, chosen, by_value=by_value))
         )
     return TableMasker(table.name, rule, tuple(columns), originals)
+
+
+def fill_pools(policy: Policy) -> None:
+    """Has the policy's masks make the values that they pick from, before the first row waits for them."""
+    masks = catalogue()
+    used = {
+        rule.mask for table in policy.tables.values() for rule in table.columns.values() if rule.mask in masks
+    }
+    for name in sorted(used):
+        if not masks[name].needs:
+            with suppress(Unmaskable):
+                masks[name].apply(pl.Series(["nobody"]), Draw(b"nothing", policy.locale))
 
 
 def whole_names(rule: TableRule, frame: pl.DataFrame) -> list[pl.Series]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,6 +78,11 @@ class Variables:
                 .where(tables.Project.name == project_name, tables.Variable.sensitive)
             ).all()
         return [self._decrypt(value) for value in values]
+
+    def derived(self, label: str) -> bytes:
+        """A secret of its own for each label, from the key that lies outside the database."""
+        self._cipher()
+        return hmac.digest(self._key_file.read_bytes().strip(), label.encode(), "sha256")
 
     def _cipher(self) -> Fernet:
         if not self._key_file.exists():

@@ -12,6 +12,9 @@ from branchline.platform import Platform, Work
 from branchline.steps.agree import show_hold
 from branchline.steps.told import box, write_files
 
+ADOPTED = "adopted"
+"""How a version came about that only stands for a database which was there before."""
+
 
 def prepare_data(work: Work, deployment_id: str) -> None:
     """Makes what the application's `migrations` asks for, runs the deploy hook on it, and tells the candidate.
@@ -24,7 +27,7 @@ def prepare_data(work: Work, deployment_id: str) -> None:
     app = platform.app(environment.project, deployment.commit)
     made = [make_version(work, deployment, slot) for slot in slots(app) if slot not in deployment.data]
     if app.migrations_kind == "exclusive" and app.hooks.deploy:
-        made += _clone(work, deployment, made)
+        made += _clone(work, deployment, app, made)
     run_deploy_hook(work, deployment_id)
     work.run.detail = _in_words(app, made)
 
@@ -54,22 +57,16 @@ def run_deploy_hook(work: Work, deployment_id: str) -> None:
             timeout=platform.settings.hook_timeout,
             output=work.operation.output,
         )
-    for slot, version in deployment.data.items():
-        if slot.startswith("database:"):
-            database = platform.database(environment, slot.partition(":")[2])
-            with database.snapshot(version) as snapshot:
-                fingerprint = snapshot.schema().fingerprint
-            platform.store.deployments.set_fingerprint(work.grip, version, fingerprint)
+    for slot in app.database_slots:
+        version = deployment.data[slot]
+        with platform.database(environment, slot.partition(":")[2]).snapshot(version) as snapshot:
+            fingerprint = snapshot.schema().fingerprint
+        platform.store.deployments.set_fingerprint(work.grip, version, fingerprint)
 
 
 def slots(app: App) -> Iterable[str]:
     """The databases and mounts that an application needs, by their slots."""
-    services = {relationship.service for relationship in app.relationships.values()}
-    databases = {service.engine for service in app.databases.values()}
-    return [
-        *(f"database:{name}" for name in sorted(services) if app.services[name].engine in databases),
-        *(f"mount:{path}" for path in sorted(app.mounts)),
-    ]
+    return [*app.database_slots, *(f"mount:{path}" for path in sorted(app.mounts))]
 
 
 def make_version(
@@ -84,6 +81,9 @@ def make_version(
 ) -> DataVersion:
     """Records a version, makes it, empty or as its parent's clone, and gives it to the candidate."""
     platform, environment = work.platform, work.environment
+    kind, _, name = slot.partition(":")
+    if kind == "database" and made_by == "created" and platform.databases.adopted(environment, name):
+        made_by = ADOPTED
     version = DataVersion(
         id=new_id("v"),
         environment_id=environment.id,
@@ -108,7 +108,9 @@ def make_version(
 
 
 def remove_version(platform: Platform, version: DataVersion) -> None:
-    """Its files; content when they are gone."""
+    """What it is made of; content when that is gone. An adopted database stays."""
+    if version.made_by == ADOPTED:
+        return
     environment = platform.store.environments.by_id(version.environment_id)
     if version.kind == "mount":
         platform.remove_directory(platform.layout.mount(environment, version))
@@ -123,12 +125,12 @@ def hold(work: Work, environment: Environment) -> None:
     show_hold(work.platform, replace(environment, hold_activity_id=work.operation.id))
 
 
-def _clone(work: Work, deployment: Deployment, new: Iterable[DataVersion]) -> list[DataVersion]:
+def _clone(work: Work, deployment: Deployment, app: App, new: Iterable[DataVersion]) -> list[DataVersion]:
     fresh = {version.slot for version in new}
     old = {
-        slot: work.platform.store.deployments.version(version)
-        for slot, version in deployment.data.items()
-        if slot.startswith("database:") and slot not in fresh
+        slot: work.platform.store.deployments.version(deployment.data[slot])
+        for slot in app.database_slots
+        if slot not in fresh
     }
     if not old:
         return []
@@ -144,9 +146,12 @@ def _clone(work: Work, deployment: Deployment, new: Iterable[DataVersion]) -> li
 def _in_words(app: App, made: list[DataVersion]) -> str:
     clones = [version.slot for version in made if version.made_by == "clone"]
     fresh = [version.slot for version in made if version.made_by == "created"]
+    adopted = [version.slot for version in made if version.made_by == ADOPTED]
     words = [f"migrations: {app.migrations_kind}"]
     if clones:
         words.append(f"cloned {', '.join(clones)}")
     if fresh:
         words.append(f"new {', '.join(fresh)}")
+    if adopted:
+        words.append(f"adopted {', '.join(adopted)}")
     return "; ".join(words)

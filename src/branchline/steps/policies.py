@@ -15,7 +15,8 @@ from branchline.platform import Platform
 from branchline.ports import Snapshot
 from branchline.sanitize import suggest
 from branchline.sanitize.policy_file import read_packs, read_policy
-from branchline.steps.sync import databases, mounts, policy_of
+from branchline.steps.preflight import databases
+from branchline.steps.sync import mounts, policy_of
 
 
 def draft_policy(platform: Platform, environment: Environment, extends: Sequence[str] = ()) -> str:
@@ -54,7 +55,7 @@ def chosen_policy(platform: Platform, environment: Environment, file: Path | Non
 
 
 def _snapshot(platform: Platform, environment: Environment) -> AbstractContextManager[Snapshot]:
-    found = databases(platform.current(environment))
+    found = databases(platform, environment)
     if not found:
         raise BadInput(218, f"{environment.path} has no database.", f"branchline status {environment.path}")
     service, version = next(iter(found.items()))

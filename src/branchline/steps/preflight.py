@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
+from branchline.domain.app import App
 from branchline.domain.environment import Deployment, Environment, Tier, short_digest
 from branchline.domain.gates import NOTHING, Override
 from branchline.domain.names import check_ref, environment_id
@@ -15,6 +17,7 @@ from branchline.ports import Commit
 from branchline.steps.agree import agree
 from branchline.steps.assessment import Assessment, Reason, decide, place, settings_of
 from branchline.steps.build import key_of
+from branchline.steps.data import ADOPTED
 from branchline.steps.gates import facts_for, source_of_direct
 from branchline.steps.told import settings_fingerprint
 
@@ -146,7 +149,11 @@ def deployable_commit(platform: Platform, environment: Environment, ref: str | N
 def reasons_against(platform: Platform, environment: Environment, commit: str) -> list[Reason]:
     """What speaks, beside gates, against putting this commit on this environment now."""
     app = platform.app(environment.project, commit)
-    found = [*_no_slot(platform, environment), *_unconfined(platform, environment)]
+    found = [
+        *_no_slot(platform, environment),
+        *_unconfined(platform, environment),
+        *map(Reason, _databases(platform, environment, app)),
+    ]
     free = shutil.disk_usage(platform.layout.home).free
     if free < platform.settings.disk_floor:
         words = f"only {free // 1_000_000} MB are free; {platform.settings.disk_floor // 1_000_000} MB must stay free"
@@ -163,17 +170,48 @@ def reasons_against(platform: Platform, environment: Environment, commit: str) -
     return found
 
 
+def _databases(platform: Platform, environment: Environment, app: App) -> Iterator[str]:
+    """What speaks against the databases that the application would have there."""
+    data = platform.current(environment).data if environment.deployment_id is not None else {}
+    for slot_name, service in app.database_slots.items():
+        name = slot_name.partition(":")[2]
+        yield from platform.databases.problems(environment, name, service)
+        adopted = platform.databases.adopted(environment, name)
+        if adopted and app.migrations_kind == "exclusive":
+            yield (
+                f"migrations: exclusive works on a clone, and {slot_name} of {environment.path} is adopted, which is never "
+                "cloned (migrations: compatible or none)"
+            )
+        made_by = platform.store.deployments.version(data[slot_name]).made_by if slot_name in data else None
+        if made_by is not None and adopted != (made_by == ADOPTED):
+            yield (
+                f"{slot_name} of {environment.path} is adopted, and there is no line for it in adopted_databases any more"
+                if made_by == ADOPTED
+                else f"{slot_name} of {environment.path} is in adopted_databases, and Branchline has made it a database of "
+                "its own already: a database is adopted before the first deployment that has it"
+            )
+
+
 def expected_hold(platform: Platform, environment: Environment) -> timedelta:
     """How long the clones of an exclusive migration are expected to take, from the databases' sizes."""
     if environment.deployment_id is None:
         return timedelta(0)
-    data = platform.current(environment).data
     size = sum(
-        platform.database(environment, slot_name.partition(":")[2]).size(version)
-        for slot_name, version in data.items()
-        if slot_name.startswith("database:")
+        platform.database(environment, name).size(version)
+        for name, version in databases(platform, environment).items()
     )
     return timedelta(seconds=size / MIGRATED_BYTES_PER_SECOND)
+
+
+def databases(platform: Platform, environment: Environment) -> Mapping[str, str]:
+    """The data version of each database that the running application reaches, by its name."""
+    running = platform.current(environment)
+    reached = platform.app(environment.project, running.commit).database_slots
+    return {
+        slot_name.partition(":")[2]: running.data[slot_name]
+        for slot_name in reached
+        if slot_name in running.data
+    }
 
 
 def already_runs(platform: Platform, environment: Environment, commit: str, digest: str | None) -> str | None:

@@ -14,11 +14,11 @@ from branchline.platform import Platform
 from branchline.steps.assessment import Assessment, check_plan
 from branchline.steps.build import key_of
 from branchline.steps.gates import answered
-from branchline.steps.preflight import assess_deploy, deployable_commit, expected_hold
+from branchline.steps.preflight import assess_deploy, databases, deployable_commit, expected_hold
 from branchline.steps.promote import assess_promotion, environment_at
 from branchline.steps.rollback import assess_rollback, earlier_deployment
 from branchline.steps.summary import in_text
-from branchline.steps.sync import assess_sync, databases, mounts, policy_of
+from branchline.steps.sync import assess_sync, mounts, policy_of
 
 MOST_LISTED = 20
 
@@ -123,9 +123,11 @@ def preview_sync(
     masks = Counter(rule.mask for table in policy.tables.values() for rule in table.columns.values())
     kept = masks.pop("keep", 0)
     truncated = sorted(name for name, table in policy.tables.items() if table.action == "truncate")
-    size = sum(platform.database(source, name).size(version) for name, version in databases(running).items())
+    size = sum(
+        platform.database(source, name).size(version) for name, version in databases(platform, source).items()
+    )
     facts = [
-        ("databases", f"{', '.join(databases(running))}: {size / 1e6:.1f} MB of {source.path}"),
+        ("databases", f"{', '.join(databases(platform, source))}: {size / 1e6:.1f} MB of {source.path}"),
         ("mounts", ", ".join(mounts(platform, source)) or "none"),
         ("columns", f"{sum(masks.values())} masked, {kept} kept"),
         ("masks", ", ".join(f"{name} {count}" for name, count in masks.most_common())),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from branchline.domain.environment import Deployment, Environment, short_digest
+from branchline.domain.environment import Deployment, Environment, service_and_engine, short_digest
 from branchline.errors import Refused
 from branchline.platform import Platform, Work
 from branchline.steps.assessment import Assessment, decide, place, settings_of
@@ -108,6 +108,7 @@ def _data_for(
         and slot in earlier.data
         and versions(version).fingerprint != versions(earlier.data[slot]).fingerprint
     ]
+    changed += _other_engines(platform, environment, current, earlier)
     if changed:
         since = max(versions(current.data[slot]).created_at for slot in changed)
         raise Refused(
@@ -117,6 +118,21 @@ def _data_for(
             f"branchline rollback {environment.path} --to {earlier.id} --discard-writes",
         )
     return current.data
+
+
+def _other_engines(
+    platform: Platform, environment: Environment, current: Deployment, earlier: Deployment
+) -> list[str]:
+    """The current databases whose service had another engine for the earlier code: it would meet its old data."""
+    now, then = (platform.app(environment.project, each.commit).database_slots for each in (current, earlier))
+    services = {service_and_engine(slot.partition(":")[2])[0] for slot in then}
+    return [
+        slot
+        for slot in now
+        if slot not in then
+        and service_and_engine(slot.partition(":")[2])[0] in services
+        and slot in current.data
+    ]
 
 
 def _earlier(platform: Platform, environment: Environment, current: Deployment, to: str | None) -> Deployment:

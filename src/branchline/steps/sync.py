@@ -9,13 +9,13 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from branchline.config import SANITIZE_FILE
-from branchline.domain.environment import DataVersion, Deployment, Environment
+from branchline.domain.environment import DataVersion, Deployment, Environment, service_and_engine
 from branchline.domain.gates import NOTHING, Override
 from branchline.domain.plan import TIERS
 from branchline.domain.policy import Policy
@@ -28,7 +28,7 @@ from branchline.sanitize.policy_file import read_policy
 from branchline.steps.assessment import Assessment, Reason, decide, place, settings_of
 from branchline.steps.data import make_version, slots
 from branchline.steps.gates import facts_for
-from branchline.steps.preflight import reasons_against
+from branchline.steps.preflight import databases, reasons_against
 from branchline.steps.promote import environment_at
 from branchline.steps.sync_progress import SyncProgress, tell
 
@@ -93,7 +93,10 @@ def assess_sync(
     problems = policy_problems(platform, source, policy)
     return Assessment(
         facts=facts_for(platform, "sync", target, running.digest, source=source),
-        against=[*reasons_against(platform, target, running.commit), *map(Reason, problems)],
+        against=[
+            *reasons_against(platform, target, running.commit),
+            *map(Reason, [*_between(platform, source, target), *problems]),
+        ],
         skip=None,
         commit=running.commit,
         basis={
@@ -105,6 +108,20 @@ def assess_sync(
             "settings": settings_of(platform, target, running.commit),
         },
     )
+
+
+def _between(platform: Platform, source: Environment, target: Environment) -> Iterator[str]:
+    """What speaks against the two databases of a sync."""
+    there = databases(platform, source)
+    engines = dict(map(service_and_engine, there))
+    app = platform.app(target.project, platform.current(target).commit)
+    for slot in app.database_slots:
+        name = slot.partition(":")[2]
+        service, engine = service_and_engine(name)
+        if name in there:
+            yield from platform.databases.source_problems(source, target, name)
+        elif service in engines:
+            yield f"{service} of {source.path} is {engines[service]}, that of {target.path} is {engine}: promote the change first"
 
 
 def policy_commit(platform: Platform, source: Environment, policy_ref: str | None) -> str:
@@ -128,9 +145,8 @@ def policy_of(platform: Platform, source: Environment, policy_ref: str | None) -
 
 def policy_problems(platform: Platform, source: Environment, policy: Policy) -> list[str]:
     """All in which the policy and the source's live schema and mounts disagree."""
-    running = platform.current(source)
     problems = []
-    for service, version in databases(running).items():
+    for service, version in databases(platform, source).items():
         with platform.database(source, service).snapshot(version) as snapshot:
             fitting = check(policy, snapshot.schema(), file=SANITIZE_FILE)
             problems += [
@@ -229,15 +245,6 @@ def _without_values(
         f"The data could not be sanitized: {unforeseen}; what it said is withheld, for it may quote a value.",
         "look for what is unusual in the source's database and files, and report it; nothing was switched",
     )
-
-
-def databases(deployment: Deployment) -> Mapping[str, str]:
-    """The data version of each database service."""
-    return {
-        slot.partition(":")[2]: version
-        for slot, version in deployment.data.items()
-        if slot.startswith("database:")
-    }
 
 
 def mounts(platform: Platform, environment: Environment) -> Mapping[str, Path]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from branchline.domain import variable
 from branchline.domain.app import App
-from branchline.domain.environment import Deployment, Environment, Project
+from branchline.domain.environment import Deployment, Environment, Project, database_slot, service_and_engine
 from branchline.domain.variable import Variable
 from branchline.platform import Platform
 from branchline.ports import Box
@@ -81,23 +81,30 @@ def relationships(
     platform: Platform, environment: Environment, deployment: Deployment, app: App
 ) -> dict[str, list[dict[str, Any]]]:
     """By the application's own name for it; one entry each, of the deployment's own data version."""
+    slots = {name: database_slot(name, service.engine) for name, service in app.services.items()}
     return {
         name: [
             {
                 "rel": relationship.endpoint,
                 "service": relationship.service,
-                **platform.database(environment, relationship.service).relationship(
-                    deployment.data[f"database:{relationship.service}"]
-                ),
+                **platform.database(environment, slot.partition(":")[2]).relationship(deployment.data[slot]),
             }
         ]
         for name, relationship in app.relationships.items()
-        if f"database:{relationship.service}" in deployment.data
+        if (slot := slots[relationship.service]) in deployment.data
     }
 
 
 def box(platform: Platform, environment: Environment, deployment: Deployment, tag: str) -> Box:
-    """What the deployment's hooks, checks and processes see."""
+    """What the deployment's hooks, checks and processes see. Whatever the operation `tag` prints from now on is without
+    the passwords in it.
+    """
+    app = platform.app(environment.project, deployment.commit)
+    told = relationships(platform, environment, deployment, app)
+    passwords = [
+        str(each["password"]) for entries in told.values() for each in entries if each.get("password")
+    ]
+    platform.operations.live(tag).redactor.add(passwords)
     versions = {slot: platform.store.deployments.version(each) for slot, each in deployment.data.items()}
     return Box(
         tree=platform.trees.at_hand(deployment.digest),
@@ -109,7 +116,7 @@ def box(platform: Platform, environment: Environment, deployment: Deployment, ta
         writable=[
             platform.layout.data(environment, slot) / version.id
             for slot, version in versions.items()
-            if slot.startswith("database:")
+            if slot.startswith("database:") and service_and_engine(version.name)[1] == "sqlite"
         ],
         environment=run_time_environment(platform, environment, deployment),
         tag=tag,

@@ -83,7 +83,7 @@ class MysqlServer:
             scheme, port, asked = "", 0, {}
         if scheme not in ("mysql", "mariadb") or asked.keys() - {"socket", "ssl_ca"}:
             what = "A database's URL is not of the form mysql://user@host:3306/?socket=/path."
-            raise BadInput(530, what, "Correct it where the service is configured.")
+            raise BadInput(521, what, "Correct it where the service is configured.")
         host = (parts.hostname or "localhost").strip("[]")
         return cls(
             host,
@@ -235,7 +235,7 @@ class Session:
 
 
 @contextmanager
-def scrubbed(doing: str, number: int = 504) -> Iterator[None]:
+def scrubbed(doing: str, number: int = 524) -> Iterator[None]:
     """Raises Failed, Refused or Unavailable in place of a driver's error: no value in it, the original not chained to it."""
     try:
         yield
@@ -271,14 +271,14 @@ def _told(error: Exception, doing: str, number: int) -> BranchlineError:
         or (isinstance(error, OSError) and not code)
         or isinstance(error, pymysql.InterfaceError)
     ):
-        return Unavailable(531, f"{doing}: the database server does not answer.", "Try again when it does.")
+        return Unavailable(523, f"{doing}: the database server does not answer.", "Try again when it does.")
     if code in _BUSY:
         return Unavailable(
             number, f"{doing}: the database server is busy ({code}).", "Try again in a minute."
         )
     if code in _DENIED:
         what = f"{doing}: the server does not let this account in ({code})."
-        return Refused(532, what, "Correct the user or password where the service is configured.")
+        return Refused(522, what, "Correct the user or password where the service is configured.")
     hint = "Correct what it names, then start again; nothing was switched."
     return Failed(number, f"{doing}: {without_values(error)}.", hint)
 

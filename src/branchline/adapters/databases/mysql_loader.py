@@ -22,16 +22,8 @@ import pymysql
 from branchline.adapters.databases.clients import ahead
 from branchline.adapters.databases.mysql_connection import MysqlServer, Session, identifier, scrubbed
 from branchline.adapters.databases.mysql_definitions import Definitions, Program, make
-from branchline.adapters.databases.mysql_reader import (
-    ESCAPE,
-    FIELDS,
-    FIELDS_BYTE,
-    NULL,
-    ROWS,
-    ROWS_BYTE,
-    Piece,
-    too_large,
-)
+from branchline.adapters.databases.mysql_reader import Piece, too_large
+from branchline.adapters.databases.mysql_rows import ended, masked_rows
 from branchline.adapters.databases.mysql_schema import Layout, Shape
 from branchline.adapters.databases.mysql_snapshot import MysqlSnapshot, opened
 from branchline.errors import Failed
@@ -44,7 +36,6 @@ LOADING = (
     "max_error_count = 65535",
     "net_read_timeout = 3600",
 )
-_ANY = f"[{ESCAPE}{FIELDS}{ROWS}]"
 _CUT = 1265
 _AT_COLUMN = re.compile(r"column [`']?(?:[^ ]*\.)?[`']?([^`']+)[`'] at row")
 
@@ -207,47 +198,22 @@ class _Filling:
         self.session, self.layout = session, layout
         self.masked = [layout.shape(name) for name in masked]
         self.into = _into(layout, self.masked, [layout.shape(name) for name in passing])
-        self.passing = [layout.shape(name) for name in passing]
         self.enums = {shape.column.name for shape in layout.columns if shape.type == "enum"} - set(masked)
 
     def lines(self, piece: Piece, mask: MaskBlock) -> tuple[bytes, int]:
         """A block as LOAD DATA reads it, each row ended."""
+        passing = piece.passing
         if not self.masked:
-            whole = piece.passing if isinstance(piece.passing, bytes) else ROWS_BYTE.join(piece.passing or [])
-            return whole + ROWS_BYTE, piece.rows
+            return (passing.lines(None) if passing else b""), piece.rows
         for shape in self.masked:
             if shape.column.kind == "integer" and piece.frame[shape.column.name].dtype == pl.String:
                 raise too_large(self.layout.name, shape.column.name)
-        frame = mask(Block(piece.frame, piece.keep, piece.place, self._kept(piece.passing)))
+        beside = passing.beside() if passing else pl.DataFrame()
+        frame = mask(Block(piece.frame, piece.keep, piece.place, beside))
         if frame.columns != [shape.column.name for shape in self.masked] or frame.height != piece.rows:
             raise AssertionError(f"the masked block of {self.layout.name} has other rows or columns")
-        fields = frame.select(_field(shape, frame[shape.column.name]) for shape in self.masked)
-        return _beside(fields, piece.passing), piece.rows
-
-    def _kept(self, passing: bytes | Sequence[bytes] | None) -> pl.DataFrame | None:
-        """The texts and whole numbers among the columns that pass through, None where they cannot be told apart."""
-        readable = [
-            shape.column.name for shape in self.passing if shape.column.kind in ("text", "json", "integer")
-        ]
-        joined = passing if isinstance(passing, bytes) else ROWS_BYTE.join(passing or [])
-        if not readable or not joined:
-            return pl.DataFrame()
-        try:
-            every = pl.read_csv(
-                joined,
-                has_header=False,
-                separator=FIELDS,
-                eol_char=ROWS,
-                quote_char=None,
-                infer_schema=False,
-                null_values=NULL,
-                empty_string_is_null=False,
-                new_columns=[shape.column.name for shape in self.passing],
-                encoding="utf8-lossy",
-            )
-        except pl.exceptions.PolarsError:
-            return None
-        return every.select(readable)
+        rows = masked_rows(self.masked, frame, piece.shown, piece.keep)
+        return (passing.lines(rows) if passing else ended(rows)), piece.rows
 
     def load(self, lines: bytes, rows: int) -> int:
         """Raises Failed when not each row was loaded as it is."""
@@ -276,7 +242,7 @@ class _Filling:
             if code != _CUT or name not in self.enums or len(found) < count:
                 where = f"{self.layout.name}.{name}" if name else self.layout.name
                 what = f"copying {self.layout.name}: a value does not fit {where} ({code})."
-                raise Failed(504, what, "Choose another mask for it in sanitize.yaml; nothing was switched.")
+                raise Failed(524, what, "Choose another mask for it in sanitize.yaml; nothing was switched.")
 
 
 def _into(layout: Layout, masked: Sequence[Shape], passing: Sequence[Shape]) -> str:
@@ -288,31 +254,3 @@ def _into(layout: Layout, masked: Sequence[Shape], passing: Sequence[Shape]) -> 
         f"{identifier(layout.name)} CHARACTER SET binary FIELDS TERMINATED BY x'1f' ESCAPED BY x'1a'"
         f" LINES TERMINATED BY x'1e' ({', '.join(places)}){f' SET {sets}' if sets else ''}"
     )
-
-
-def _field(shape: Shape, values: pl.Series) -> pl.Series:
-    """A masked column as fields of the block."""
-    if shape.binary:
-        texts = values.cast(pl.Binary).bin.encode("hex")
-    else:
-        texts = values.cast(pl.String)
-        if texts.str.contains(_ANY).any():
-            for mark in (ESCAPE, FIELDS, ROWS):
-                texts = texts.str.replace_all(mark, ESCAPE + mark, literal=True)
-    return texts.fill_null(NULL).alias(shape.column.name)
-
-
-def _beside(fields: pl.DataFrame, passing: bytes | Sequence[bytes] | None) -> bytes:
-    """Masked fields and those that pass through, row by row; in Polars where the latter are text."""
-    joined = fields.select(pl.concat_str(pl.all(), separator=FIELDS).alias("masked"))["masked"]
-    if passing is None:
-        return str(joined.str.join(ROWS).item() + ROWS).encode()
-    if isinstance(passing, bytes):
-        text = pl.Series([passing], dtype=pl.Binary).cast(pl.String, strict=False)
-        if not text.null_count():
-            both = pl.DataFrame([joined, text.str.split(ROWS).explode().alias("passing")])
-            lines = both.select(pl.concat_str(pl.all(), separator=FIELDS).str.join(ROWS)).item()
-            return str(lines + ROWS).encode()
-        passing = passing.split(ROWS_BYTE)
-    rows = zip(joined.cast(pl.Binary).to_list(), passing, strict=True)
-    return ROWS_BYTE.join(map(FIELDS_BYTE.join, rows)) + ROWS_BYTE

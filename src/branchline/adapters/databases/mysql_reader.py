@@ -1,7 +1,7 @@
 """Reading a table in blocks along its primary key, without a Python object per value.
 
-The server joins each wanted column of a block into one text, and all columns that only pass through into another; Polars
-splits the former. What separates values may be inside a value, or a value too long to be joined: then the counts do not
+The server joins the wanted columns of a block into one text, and those that only pass through into another; Polars splits
+the former. What separates values may be inside a value, or a value too long to be joined: then the counts do not
 fit, and that block alone is read value by value. A table without a usable key is read in one stream, row by row.
 """
 
@@ -17,12 +17,10 @@ from typing import Any
 import polars as pl
 
 from branchline.adapters.databases.mysql_connection import Row, Session, identifier
+from branchline.adapters.databases.mysql_rows import NULL, ROWS, Passing, columns, sound, text_rows
 from branchline.adapters.databases.mysql_schema import Layout, Shape
 from branchline.errors import Failed
 
-ROWS, FIELDS, ESCAPE = "\x1e", "\x1f", "\x1a"
-NULL = ESCAPE + "N"
-ROWS_BYTE, FIELDS_BYTE, ESCAPE_BYTE, NULL_BYTES = b"\x1e", b"\x1f", b"\x1a", b"\x1aN"
 BLOCK_BYTES = 4 * 2**20
 MOST_ROWS, FIRST_ROWS = 32_768, 1_024
 STREAMED_ROWS = 4_096
@@ -54,13 +52,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some rows: `frame` of the wanted columns, and the fields of those that pass through, ready to be loaded, as the server
-    joined them or row by row; None where no column passes through.
+    """Some rows: `shown` the wanted columns as text (bytes as bytes), `frame` the same as what they are declared to hold, and
+    those that pass through; None where no column does.
     """
 
+    shown: pl.DataFrame
     frame: pl.DataFrame
     keep: pl.Series | None
-    passing: bytes | Sequence[bytes] | None
+    passing: Passing | None
     rows: int
     place: Place | None
 
@@ -80,7 +79,7 @@ class Reader:
     ) -> None:
         self.sessions, self.layout, self.keep = sessions, layout, keep
         self.wanted = [layout.shape(name) for name in wanted]
-        self.passing = [layout.shape(name) for name in passing]
+        self.passing = tuple(layout.shape(name) for name in passing)
         self.key = [layout.shape(name) for name in layout.key]
         self.where = f"({where}\n)" if where else "TRUE"
         self.table = identifier(layout.name)
@@ -159,46 +158,35 @@ class Reader:
         )
 
     def _joined(self, session: Session, which: str) -> Piece | None:
-        columns = [f"GROUP_CONCAT({_marked(shape, shape.shown)} SEPARATOR '{ROWS}')" for shape in self.wanted]
-        columns += [f"COUNT({shape.name})" for shape in self.wanted]
+        """None where a value holds what joins them, or where they are too long together."""
+        shown = [(shape, shape.shown) for shape in self.wanted]
+        stored = [(shape, shape.stored) for shape in self.passing]
+        chosen = ["COUNT(*)", "@@group_concat_max_len", *_joining(shown), *_joining(stored)]
         if self.keep:
-            columns.append(f"GROUP_CONCAT({self._flag()} SEPARATOR '')")
-        if self.passing:
-            nulls = [f"({shape.name} IS NULL)" for shape in self.passing if shape.column.nullable]
-            columns += [
-                f"IFNULL(SUM({' + '.join(nulls)}), 0)" if nulls else "0",
-                f"GROUP_CONCAT(CONCAT_WS(x'1f', {self._fields()}) SEPARATOR '{ROWS}')",
-            ]
-        (row,) = session.rows(f"SELECT {', '.join(['COUNT(*)', '@@group_concat_max_len', *columns])} {which}")
-        count, limit, values = int(row[0]), int(row[1]) - 4, list(row[2:])
+            chosen.append(f"GROUP_CONCAT({self._flag()} SEPARATOR '')")
+        (row,) = session.rows(f"SELECT {', '.join(chosen)} {which}")
+        count, limit = int(row[0]), int(row[1]) - 4
         if not count:
-            return self._piece(
-                0, [pl.Series([], dtype=pl.String)] * len(self.wanted), [] if self.keep else None, b"", which
-            )
-        texts, filled = values[: len(self.wanted)], values[len(self.wanted) : 2 * len(self.wanted)]
-        rest = values[2 * len(self.wanted) :]
-        if any(text is None or len(text) >= limit for text in [*texts, *rest]):
+            return Piece(pl.DataFrame(), pl.DataFrame(), None, None, 0, None)
+        parts = [
+            (joined, len(members), int(nulls))
+            for members, nulls, joined in ((shown, *row[2:4]), (stored, *row[4:6]))
+            if members
+        ]
+        if any(joined is None or len(joined) >= limit for joined, _, _ in parts):
             return None
-        self._adapt(count, sum(len(text) for text in [*texts, *rest]))
-        flags = [character == 0x31 for character in rest[0]] if self.keep else None  # noqa: PLR2004 - the digit 1
-        passing = rest[-1] if self.passing else None
-        if passing is not None and not self._sound(passing, count, int(rest[-2])):
+        if not all(sound(joined, count, fields, nulls) for joined, fields, nulls in parts):
             return None
+        self._adapt(count, sum(len(joined) for joined, _, _ in parts))
         series = []
-        for text, there in zip(texts, filled, strict=True):
-            split = _split(text, count, count - int(there))
-            if split is None:
+        if self.wanted:
+            rows = text_rows(row[3])
+            if rows is None:
                 return None
-            series.append(split)
+            series = columns(rows, [shape.column.name for shape in self.wanted])
+        flags = [character == 0x31 for character in row[6]] if self.keep else None  # noqa: PLR2004 - the digit 1
+        passing = Passing.of(self.passing, row[5]) if self.passing else None
         return self._piece(count, series, flags, passing, which)
-
-    def _sound(self, passing: bytes, rows: int, nulls: int) -> bool:
-        """Whether no value holds what separates values: then there would be more of it."""
-        return (
-            passing.count(ROWS_BYTE) == rows - 1
-            and passing.count(FIELDS_BYTE) == rows * (len(self.passing) - 1)
-            and passing.count(ESCAPE_BYTE) == nulls
-        )
 
     def _adapt(self, rows: int, size: int) -> None:
         fitting = int(BLOCK_BYTES / 2 / max(size / rows, 1))
@@ -227,56 +215,60 @@ class Reader:
         start = 1 + len(self.wanted)
         columns = [pl.Series(values, dtype=pl.Binary) for values in across[1:start]]
         flags = [flag == b"1" for flag in across[0]] if self.keep else None
-        passing = [FIELDS_BYTE.join(map(field, row[start:])) for row in rows] if self.passing else None
+        passing = Passing(self.passing, values=[row[start:] for row in rows]) if self.passing else None
         return self._piece(len(rows), columns, flags, passing, which)
 
     def _piece(
         self,
         rows: int,
-        columns: Sequence[pl.Series],
+        series: Sequence[pl.Series],
         flags: Sequence[bool] | None,
-        passing: bytes | Sequence[bytes] | None,
+        passing: Passing | None,
         which: str,
     ) -> Piece:
-        frame = pl.DataFrame(
+        shown = pl.DataFrame(
             [
-                typed(shape, column).alias(shape.column.name)
-                for shape, column in zip(self.wanted, columns, strict=True)
+                _bytes_or_text(shape, each).alias(shape.column.name)
+                for shape, each in zip(self.wanted, series, strict=True)
             ]
         )
+        frame = pl.DataFrame([_typed(shape, shown[shape.column.name]) for shape in self.wanted])
         keep = pl.Series("keep", flags, pl.Boolean) if flags is not None else None
         place = Place(self.sessions, self.layout, which) if self.key else None
-        return Piece(frame, keep, passing, rows, place)
+        return Piece(shown, frame, keep, passing, rows, place)
 
     def _flag(self) -> str:
         return f"IFNULL(({self.keep}\n) <> 0, 0)"
 
-    def _fields(self) -> str:
-        return ", ".join(_marked(shape, shape.stored) for shape in self.passing)
+
+def _joining(members: Sequence[tuple[Shape, str]]) -> tuple[str, str]:
+    """How many NULLs there are among these, and all of them in one text."""
+    if not members:
+        return "0", "NULL"
+    nulls = [f"({shape.name} IS NULL)" for shape, _ in members if shape.column.nullable]
+    fields = [f"IFNULL({shown}, '{NULL}')" if shape.column.nullable else shown for shape, shown in members]
+    joined = f"GROUP_CONCAT(CONCAT_WS(x'1f', {', '.join(fields)}) SEPARATOR '{ROWS}')"
+    return f"IFNULL(SUM({' + '.join(nulls)}), 0)" if nulls else "0", joined
 
 
-def typed(shape: Shape, values: pl.Series) -> pl.Series:
-    """What the server showed of a column, joined (text) or by value (bytes), as what the column is declared to hold. Whole
-    numbers that do not fit 63 bits stay text.
-    """
+def _bytes_or_text(shape: Shape, values: pl.Series) -> pl.Series:
+    """What the server showed of a column, joined (text) or by value (bytes)."""
     if shape.binary:
         return values if values.dtype == pl.Binary else values.str.decode("hex")
-    texts = values.cast(pl.String)
+    try:
+        return values.cast(pl.String)
+    except pl.exceptions.ComputeError:  # an ill-formed text of an old server: read with escapes in it
+        texts = [each if each is None else each.decode("utf-8", "backslashreplace") for each in values]
+        return pl.Series(texts, dtype=pl.String)
+
+
+def _typed(shape: Shape, values: pl.Series) -> pl.Series:
+    """As what the column is declared to hold. Whole numbers that do not fit 63 bits stay text."""
     dtype = {"integer": pl.Int64, "number": pl.Float64}.get(shape.column.kind)
     if dtype is None:
-        return texts
-    numbers = texts.cast(dtype, strict=False)
-    return numbers if numbers.null_count() == texts.null_count() else texts
-
-
-def field(value: bytes | None) -> bytes:
-    """One value as LOAD DATA takes it."""
-    if value is None:
-        return NULL_BYTES
-    for mark in (ESCAPE_BYTE, FIELDS_BYTE, ROWS_BYTE):
-        if mark in value:
-            value = value.replace(mark, ESCAPE_BYTE + mark)
-    return value
+        return values
+    numbers = values.cast(dtype, strict=False)
+    return numbers if numbers.null_count() == values.null_count() else values
 
 
 def too_large(table: str, column: str) -> Failed:
@@ -285,20 +277,3 @@ def too_large(table: str, column: str) -> Failed:
         f"{table}.{column} holds whole numbers above 9223372036854775807, which cannot be masked as numbers."
     )
     return Failed(535, what, "Choose null or constant for it in sanitize.yaml.")
-
-
-def _marked(shape: Shape, expression: str) -> str:
-    return f"IFNULL({expression}, '{NULL}')" if shape.column.nullable else expression
-
-
-def _split(text: bytes, rows: int, nulls: int) -> pl.Series | None:
-    """A joined column in its values again; None when a value itself held the marks that join them."""
-    column = pl.Series([text], dtype=pl.Binary).cast(pl.String).str.split(ROWS).explode()
-    if column.len() != rows:
-        return None
-    if not nulls:
-        return column
-    marked = column == NULL
-    if int(marked.sum()) != nulls:
-        return None
-    return pl.select(pl.when(~marked).then(column)).to_series()

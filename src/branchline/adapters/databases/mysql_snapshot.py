@@ -10,7 +10,7 @@ seconds, one session reads everything, and the snapshot's `notes` say so.
 from __future__ import annotations
 
 import queue
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 
@@ -53,6 +53,8 @@ class MysqlSnapshot:
     ) -> None:
         self.database, self.sessions, self.control = database, sessions, control
         self.notes = tuple(notes)
+        self.wait_while_lagging: Callable[[], None] | None = None
+        """Called between pieces, in any thread; None where replication is not watched."""
         self._asking = Lock()
         self._free: queue.LifoQueue[Session] = queue.LifoQueue()
         for session in sessions:
@@ -172,7 +174,10 @@ class MysqlSnapshot:
         """As `blocks`, and beside the wanted columns those that pass through as they are."""
         with scrubbed(f"reading {table}"):
             reader = Reader(self.session, self.layout(table), wanted, passing, where=where, keep=keep)
-            yield from reader.pieces()
+            for piece in reader.pieces():
+                if self.wait_while_lagging is not None:
+                    self.wait_while_lagging()
+                yield piece
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from branchline.domain.schema import Schema
 from branchline.errors import BadInput, Refused
 from branchline.ports import Loader, Snapshot
 
+ENDING_MILLISECONDS = 30_000
 CONNECTIONS, READERS = 100, 20
 """How many an application may have at once, and how many those who read."""
 _MAINTENANCE = "postgres"
@@ -41,6 +42,11 @@ WHERE r.rolname = %s AND starts_with(d.datname, %s) ORDER BY 1"""
 
 _IN_USE = """
 SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = %s AND backend_type IS DISTINCT FROM 'autovacuum worker')"""
+
+
+_END_ITS_MAKING = """
+SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND state = 'active' AND starts_with(query, %s)"""
 
 
 class PostgresqlDatabase:
@@ -84,10 +90,20 @@ class PostgresqlDatabase:
                 loader.finish()
 
     def remove(self, name: str) -> None:
+        """With whoever is connected to it, and a process's making of it that outlived the process. With the last version
+        its accounts go too.
+        """
         database = self._database(name)
         with self._asking(f"removing {database}") as connection:
+            connection.execute(
+                _END_ITS_MAKING, (ENDING_MILLISECONDS, f"CREATE DATABASE {identifier(database)} ")
+            )
             if database in self._all(connection):
                 connection.execute(f"DROP DATABASE IF EXISTS {identifier(database)} WITH (FORCE)")
+            if not self._all(connection):
+                with suppress(psycopg.errors.DependentObjectsStillExist):
+                    for account in (self.reader, self.owner):
+                        connection.execute(f"DROP ROLE IF EXISTS {identifier(account)}")
 
     def names(self) -> Sequence[str]:
         with self._asking("listing databases") as connection:
@@ -146,6 +162,11 @@ class PostgresqlDatabase:
         """Of one of its two accounts."""
         return hmac.new(self._secret, account.encode(), hashlib.sha256).hexdigest()[:40]
 
+    def _verifier(self, connection: Connection, account: str) -> str:
+        """Of its password: what a server may write into its log."""
+        secret = self.password(account).encode()
+        return connection.pgconn.encrypt_password(secret, account.encode(), b"scram-sha-256").decode()
+
     def _as(self, account: str) -> PostgresqlServer:
         return self.server.as_user(account, self.password(account))
 
@@ -154,12 +175,9 @@ class PostgresqlDatabase:
         for account, limit in ((self.owner, CONNECTIONS), (self.reader, READERS)):
             exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (account,)).fetchone()
             verb = "CREATE" if exists is None else "ALTER"
-            verifier = connection.pgconn.encrypt_password(
-                self.password(account).encode(), account.encode(), b"scram-sha-256"
-            ).decode()
             connection.execute(
                 f"{verb} ROLE {identifier(account)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
-                f" CONNECTION LIMIT {limit} PASSWORD {literal(verifier)}"
+                f" CONNECTION LIMIT {limit} PASSWORD {literal(self._verifier(connection, account))}"
             )
         connection.execute(f"GRANT {identifier(self.owner)} TO CURRENT_USER")
         connection.execute(f"GRANT pg_read_all_data TO {identifier(self.reader)}")
@@ -181,7 +199,7 @@ class PostgresqlDatabase:
         gaps = [f"{name}: {table.unsupported}" for name, table in schema.tables.items() if table.unsupported]
         if gaps := [*schema.problems, *gaps]:
             what = f"{source} cannot be cloned while it is in use: {'; '.join(gaps)}."
-            raise Refused(528, what, "Stop what is connected to it, then start again.")
+            raise Refused(534, what, "Stop what is connected to it, then start again.")
 
     def _refuse_taken(self, connection: Connection, name: str) -> None:
         taken = connection.execute(

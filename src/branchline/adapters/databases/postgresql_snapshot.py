@@ -9,7 +9,7 @@ whoever reads, pg_dump too, takes it over. Rows come as lines of text from psql,
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -79,6 +79,8 @@ class PostgresqlSnapshot:
         self.connection: Connection = server.connect(database, READING)
         version, noticing = NOTICING_AN_END
         self._reading = {**READING, **(noticing if self.connection.info.server_version >= version else {})}
+        self.wait_while_lagging: Callable[[], None] | None = None
+        """Called between blocks, in any thread; None where replication is not watched."""
         self._asking = RLock()
         self._clients = Clients()
         self._schema: Schema | None = None
@@ -115,7 +117,7 @@ class PostgresqlSnapshot:
             changed = rewritten(connection)
         if changed:
             what = f"{', '.join(changed)} of the source: dropped, emptied or rewritten during the copy."
-            raise Unavailable(527, what, "Start again when its migration has ended; nothing was switched.")
+            raise Unavailable(536, what, "Start again when its migration has ended; nothing was switched.")
 
     def table(self, name: str) -> Table:
         return self.schema().tables[name]
@@ -185,7 +187,10 @@ class PostgresqlSnapshot:
         names = [*columns, _KEEP] if keep else list(columns)
         with self.reader(query) as client:
             try:
-                yield from (read_rows(block, names) for block in line_blocks(client.stdout))
+                for block in line_blocks(client.stdout):
+                    if self.wait_while_lagging is not None:
+                        self.wait_while_lagging()
+                    yield read_rows(block, names)
             except ValueError as error:
                 what = f"Reading {table}: {error}."
                 raise Failed(

@@ -120,7 +120,7 @@ def _close_unrecorded(platform: Platform, server: Server, recorded: set[str]) ->
         if gone and now - since > (GRACE if pid is not None else NEVER_BEGAN):
             (again,) = _read(server, [str(run.id)]).values() or (run,)
             if again.state_type in UNDER_WAY:
-                yield _close(server, again, "its process ended before it began")
+                yield _close(server, again, "its process is gone")
 
 
 def _close(server: Server, run: PrefectRun, why: str) -> str:

@@ -209,7 +209,7 @@ def _window(text: str) -> timedelta:
 
 def _late(text: str) -> Late:
     if text not in get_args(Late):
-        raise BadInput(249, f"There is no policy {shown(text)} for a late release.", "run, skip or ask")
+        raise BadInput(248, f"There is no policy {shown(text)} for a late release.", "run, skip or ask")
     return cast("Late", text)
 
 
