@@ -374,7 +374,7 @@ def test_a_source_whose_account_may_write_is_refused_unless_that_is_allowed(
     with production(mariadb, "CREATE TABLE t (id INT PRIMARY KEY)", right) as (name, account):
         with pytest.raises(Refused) as caught, opened(account, name, allow_writable_source=False):
             pass
-        assert caught.value.number == 527
+        assert caught.value.number == 533
         with opened(account, name, allow_writable_source=True):
             pass
     with (

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,15 +70,19 @@ def seen() -> Callable[[BaseException], str]:
 def nothing_left(bench: PostgresqlBench) -> Iterator[None]:
     """Afterwards no client program runs, nobody is connected, production is as it was, and the half-made version goes."""
     yield
-    assert [
-        each.name()
-        for each in psutil.Process().children(recursive=True)
-        if "p" in each.name() and each.name().startswith(("psql", "pg_"))
-    ] == []
+    until(lambda: not _clients())
     until(lambda: not bench.sessions())
     assert "copy" in bench.database.names()
     bench.database.remove("copy")
     assert bench.database.names() == ["one"]
+
+
+def _clients() -> list[str]:
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            found.append(each.name())
+    return [name for name in found if name.startswith(("psql", "pg_"))]
 
 
 def begun(bench: PostgresqlBench, policy: str) -> Future[object]:
