@@ -43,9 +43,8 @@ def replicate(
     removes the version. `scan=False` neither remembers originals nor searches for them, and is for measuring.
     """
     started = time.perf_counter()
-    signal.siginterrupt(
-        signal.SIGINT, True
-    )  # Polars' own handler, made on import, has waits go on after Ctrl-C
+    # Polars' own handler, made when it is imported, has waits go on after Ctrl-C
+    signal.siginterrupt(signal.SIGINT, True)
     schema = source.schema()
     policy = fitting(policy, source)
     drawing_key = secrets.token_bytes(32) if key is None else key

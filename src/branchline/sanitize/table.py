@@ -232,7 +232,12 @@ def fitted(mask: Mask, masked: pl.Series, draw: Draw) -> pl.Series:
     the policy gives is not cut.
     """
     length = draw.length
-    if length is None or "value" in draw.parameters or masked.dtype != pl.String or not (masked.str.len_bytes() > length).any():
+    if (
+        length is None
+        or "value" in draw.parameters
+        or masked.dtype != pl.String
+        or not (masked.str.len_bytes() > length).any()
+    ):
         return masked
     long = masked.str.len_chars() > length
     if not long.any():

@@ -89,8 +89,12 @@ class PostgresqlSnapshot:
             self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             ((self.id,),) = self.connection.execute("SELECT pg_export_snapshot()").fetchall()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Called from another thread, ends what is being read: whoever reads is told so, soon. Questions go on."""
         self._clients.interrupt()
+
+    def close(self) -> None:
+        self.stop()
         self.connection.close()
 
     @contextmanager
