@@ -73,6 +73,7 @@ def replicate(
         disarmed=len(policy.disarm),
         assertions=len(policy.assertions),
         key="" if key is None else fingerprint(key),
+        notes=tuple(source.notes),
     )
 
 

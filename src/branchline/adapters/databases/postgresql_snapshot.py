@@ -74,6 +74,8 @@ class Keys:
 class PostgresqlSnapshot:
     """Implements `branchline.ports.Snapshot`. `id`: what other transactions take it over by."""
 
+    notes = ()
+
     def __init__(self, server: PostgresqlServer, database: str) -> None:
         self.server, self.database = server, database
         self.connection: Connection = server.connect(database, READING)
