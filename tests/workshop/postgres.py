@@ -24,7 +24,7 @@ from sqlalchemy import URL, make_url
 
 from tests.workshop.application import application
 from tests.workshop.home import Home
-from tests.workshop.thorough import ALL
+from tests.workshop.thorough import SERVERS
 from tests.workshop.waiting import until
 
 VARIABLE = "BRANCHLINE_TEST_POSTGRES_URL"
@@ -73,7 +73,7 @@ def postgres() -> Iterator[Server]:
     binaries = newest_binaries()
     if binaries is None:
         missing = f"no PostgreSQL server is installed here, and {VARIABLE} names none"
-        if ALL:
+        if SERVERS:
             pytest.fail(missing)
         pytest.skip(missing)
     with private_server(binaries) as server:

@@ -228,9 +228,16 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
 
 
 def fitted(mask: Mask, masked: pl.Series, draw: Draw) -> pl.Series:
-    """No longer than the column: an address keeps its domain, a unique value its end, which tells it from others."""
+    """No longer than the column: an address keeps its domain, a unique value its end, which tells it from others. A value that
+    the policy gives is not cut.
+    """
     length = draw.length
-    if length is None or masked.dtype != pl.String or not (masked.str.len_bytes() > length).any():
+    if (
+        length is None
+        or "value" in draw.parameters
+        or masked.dtype != pl.String
+        or not (masked.str.len_bytes() > length).any()
+    ):
         return masked
     long = masked.str.len_chars() > length
     if not long.any():

@@ -104,10 +104,9 @@ class PostgresqlServer:
                 "postgresql://user@host:5432/database",
             )
         plain = {key: given.pop(key, "") for key in ("host", "port", "user", "password", "dbname")}
-        if "," in plain["host"] + plain["port"]:
-            raise BadInput(
-                521, "One PostgreSQL server is wanted, and these are several.", "Name one of them."
-            )
+        if "," in plain["host"] or not re.fullmatch(r"\d{0,5}", plain["port"]):
+            what = "That does not say where a PostgreSQL database is: one host and one port are wanted."
+            raise BadInput(521, what, "postgresql://user@host:5432/database")
         server = cls(
             plain["host"] or "127.0.0.1", int(plain["port"] or 5432), plain["user"], plain["password"], given
         )

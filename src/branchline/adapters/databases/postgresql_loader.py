@@ -96,11 +96,13 @@ class PostgresqlLoader:
         self._dump = Path(self._directory.name) / "schema"
 
     def close(self) -> None:
-        self.stop()
+        self._clients.interrupt()
         self._directory.cleanup()
 
     def stop(self) -> None:
         self._clients.interrupt()
+        if self.source is not None:
+            self.source.stop()
 
     def begin(self, source: Snapshot) -> None:
         if not isinstance(source, PostgresqlSnapshot):
@@ -144,7 +146,7 @@ class PostgresqlLoader:
             try:
                 return sum(pool.map(stream, ranges))
             except BaseException:
-                self._clients.interrupt()
+                self.stop()
                 raise
 
     def _ranges(self, table: str, where: str) -> list[str]:
