@@ -57,16 +57,6 @@ def bench(postgres: Server) -> Iterator[PostgresqlBench]:
 
 
 @pytest.fixture
-def seen() -> Callable[[BaseException], str]:
-    """All text of an error, of what it is chained to, and of its arguments."""
-
-    def text(error: BaseException | None) -> str:
-        return "" if error is None else f"{error!r} {error} {text(error.__context__)} {text(error.__cause__)}"
-
-    return text
-
-
-@pytest.fixture
 def nothing_left(bench: PostgresqlBench) -> Iterator[None]:
     """Afterwards no client program runs, nobody is connected, production is as it was, and the half-made version goes."""
     yield
