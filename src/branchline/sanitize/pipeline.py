@@ -21,6 +21,7 @@ from branchline.sanitize.guessing import QUASI
 from branchline.sanitize.proof import check_rows, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
 from branchline.sanitize.scan import Originals
+from branchline.sanitize.subset import narrowed
 from branchline.sanitize.table import fill_pools, masker_for, value_derived_usernames
 
 Listener = Callable[[Progress], None]
@@ -43,7 +44,7 @@ def replicate(
     """
     started = time.perf_counter()
     schema = source.schema()
-    policy = fitting(policy, source)
+    policy = narrowed(fitting(policy, source), source)
     drawing_key = secrets.token_bytes(32) if key is None else key
     clock = _Clock()
 
