@@ -213,6 +213,23 @@ class Snapshot(Protocol):
         case of its letters.
         """
 
+    def rows(self, table: str) -> str:
+        """A table as SQL has it after FROM."""
+
+    def quoted(self, name: str) -> str:
+        """A column's name as SQL has it, whatever is in it."""
+
+    def digest(self, values: Sequence[str]) -> str:
+        """An SQL expression: fifteen hexadecimal digits, the same for the same values of these expressions only."""
+
+    def newest(self, table: str, by: str, rows: int, where: str = "") -> str:
+        """An SQL condition: a row is one of so many, of those that meet `where`, that come last by a column and then by the
+        primary key; rows without a value there come first. Empty where there are no more than so many.
+        """
+
+    def texts(self, query: str, names: Sequence[str]) -> Iterator[polars.DataFrame]:
+        """What a query gives, in blocks with columns of these names; every value as text, and none is NULL."""
+
 
 class Loader(Protocol):
     """Fills one new version from a snapshot. Until `finish` has returned it is nobody's database yet."""

@@ -64,6 +64,7 @@ def _rule(below: TableRule | None, above: TableRule) -> TableRule:
         columns={**below.columns, **above.columns},
         where=above.where or below.where,
         keep_rows=above.keep_rows or below.keep_rows,
+        subset=above.subset or below.subset,
     )
 
 
@@ -90,6 +91,9 @@ def _decided(policy: Policy) -> Iterator[Address]:
             yield (*at, "where")
         if rule.keep_rows:
             yield (*at, "keep_rows", "where")
+        if rule.subset:
+            yield (*at, "subset")
+            yield from ((*at, "subset", key) for key in ("by", "where"))
     for mount, rules in policy.files.items():
         yield ("files", mount)
         yield from (("files", mount, rule.glob) for rule in rules)

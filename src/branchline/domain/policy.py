@@ -68,6 +68,18 @@ class KeepRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Subset:
+    """Which rows of a table begin a smaller copy: the `newest` by a column, about `percent` of a hundred, or those that meet
+    `where`; one of the three. Rows that refer to a row that is left out are left out too, in whatever table.
+    """
+
+    newest: int = 0
+    by: str = ""
+    percent: float = 0.0
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TableRule:
     """One table. `action`: copy its rows by `columns`; truncate: none of its rows; rebuild: made again from its content table."""
 
@@ -75,6 +87,7 @@ class TableRule:
     columns: Mapping[str, ColumnRule] = field(default_factory=dict)
     where: str = ""
     keep_rows: KeepRows | None = None
+    subset: Subset | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +183,32 @@ class _Reader:
         if not isinstance(value, dict):
             self._say(at, f"is {_named(value)}; allowed: truncate, rebuild, or a mapping with `columns`")
             return TableRule()
-        body = self._mapping(at, value, {"columns", "where", "keep_rows"})
-        keep = body.get("keep_rows")
+        body = self._mapping(at, value, {"columns", "where", "keep_rows", "subset"})
+        keep, subset = body.get("keep_rows"), body.get("subset")
         return TableRule(
             columns=self._each((*at, "columns"), body.get("columns", {}), self._column),
             where=self._text((*at, "where"), body.get("where", ""), "an SQL condition"),
             keep_rows=None if keep is None else self._keep_rows((*at, "keep_rows"), keep),
+            subset=None if subset is None else self._subset((*at, "subset"), subset),
         )
+
+    def _subset(self, at: Address, value: Any) -> Subset | None:
+        body = self._mapping(at, value, {"newest", "by", "percent", "where"})
+        newest, percent = body.get("newest", 1), body.get("percent", 100)
+        known = len(self.problems)
+        if not isinstance(newest, int) or isinstance(newest, bool) or newest < 1:
+            self._say((*at, "newest"), f"is {_named(newest)}; allowed: a whole number from 1")
+        number = isinstance(percent, int | float) and not isinstance(percent, bool)
+        if not (number and 0 < percent <= 100):  # noqa: PLR2004 - of a hundred
+            self._say((*at, "percent"), f"is {_named(percent)}; allowed: a number above 0, up to 100")
+        by = self._text((*at, "by"), body.get("by", ""), "a column's name")
+        where = self._text((*at, "where"), body.get("where", ""), "an SQL condition")
+        ways = body.keys() - {"by"}
+        if len(ways) != 1 or ("newest" in ways) != bool(by) or ("where" in ways) != bool(where.strip()):
+            self._say(at, "needs one of: `newest` with `by`, `percent`, `where`")
+        if len(self.problems) > known:
+            return None
+        return Subset(body.get("newest", 0), by, body.get("percent", 0.0), where)
 
     def _keep_rows(self, at: Address, value: Any) -> KeepRows | None:
         body = self._mapping(at, value, {"where", "reason"})

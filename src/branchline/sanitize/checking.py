@@ -13,6 +13,7 @@ from branchline.ports import Snapshot
 from branchline.sanitize import pools
 from branchline.sanitize.guessing import column_yaml, columns_yaml, table_yaml
 from branchline.sanitize.masks import APART, DOMAIN, Mask, catalogue
+from branchline.sanitize.subset import subset_problems
 
 MOST_PERCENT, MOST_DAYS = 100, 36_500
 _Problem = tuple[tuple[str, ...], str]
@@ -37,7 +38,8 @@ def check(policy: Policy, schema: Schema, *, file: str = "sanitize.yaml") -> lis
         what = f"there is no such table{_near(name, schema.tables)}"
         problems.append(policy.problem(file, ("tables", name), what))
     if not problems:
-        problems += [policy.problem(file, at, what) for at, what in _references(policy, schema)]
+        wrong = (*_references(policy, schema), *subset_problems(policy, schema))
+        problems += [policy.problem(file, at, what) for at, what in wrong]
     return sorted(problems, key=lambda problem: (problem.line, problem.path))
 
 
@@ -55,6 +57,7 @@ def check_conditions(policy: Policy, source: Snapshot, *, file: str = "sanitize.
         conditions = {
             ("where",): rule.where,
             ("keep_rows", "where"): rule.keep_rows.where if rule.keep_rows else "",
+            ("subset", "where"): rule.subset.where if rule.subset else "",
         }
         for key, condition in conditions.items():
             reason = source.probe(name, condition) if condition else ""

@@ -22,6 +22,7 @@ from branchline.sanitize.guessing import QUASI
 from branchline.sanitize.proof import check_rows, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
 from branchline.sanitize.scan import Originals
+from branchline.sanitize.subset import narrowed
 from branchline.sanitize.table import fill_pools, masker_for, value_derived_usernames
 
 Listener = Callable[[Progress], None]
@@ -46,7 +47,7 @@ def replicate(
     # Polars' own handler, made when it is imported, has waits go on after Ctrl-C
     signal.siginterrupt(signal.SIGINT, True)
     schema = source.schema()
-    policy = fitting(policy, source)
+    policy = narrowed(fitting(policy, source), source)
     drawing_key = secrets.token_bytes(32) if key is None else key
     clock = _Clock()
 

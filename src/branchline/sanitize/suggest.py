@@ -13,6 +13,7 @@ from branchline.errors import BadInput
 from branchline.ports import Snapshot
 from branchline.sanitize.checking import fitting
 from branchline.sanitize.guessing import columns_yaml, table_yaml, yaml_key
+from branchline.sanitize.subset import narrowed
 from branchline.sanitize.table import masker_for, value_derived_usernames
 
 SAMPLED = 500
@@ -69,7 +70,7 @@ def sample(source: Snapshot, rows: int = SAMPLED) -> Samples:
 def preview(source: Snapshot, policy: Policy, table: str, rows: int = 5) -> list[dict[str, object]]:
     """The first rows of a table as a sync would write them, under a key of their own. Raises what a sync's check raises."""
     schema = source.schema()
-    policy = fitting(policy, source)
+    policy = narrowed(fitting(policy, source), source)
     if table not in schema.tables:
         raise BadInput(518, f"There is no table {table!r}.", f"Tables: {', '.join(schema.tables)}.")
     rule = policy.tables[table]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 
+import polars as pl
 import pymysql
 
 from branchline.adapters.databases.mysql_connection import (
@@ -28,8 +29,9 @@ from branchline.adapters.databases.mysql_connection import (
     without_values,
 )
 from branchline.adapters.databases.mysql_definitions import Definitions, read_definitions
-from branchline.adapters.databases.mysql_reader import BLOCK_BYTES, Piece, Place, Reader
+from branchline.adapters.databases.mysql_reader import BLOCK_BYTES, STREAMED_ROWS, Piece, Place, Reader
 from branchline.adapters.databases.mysql_schema import TRANSACTIONAL, Catalog, Layout, read_catalog
+from branchline.adapters.databases.ordering import newest_first, not_before
 from branchline.domain.schema import Schema
 from branchline.errors import Failed, Refused
 from branchline.ports import Block
@@ -161,6 +163,38 @@ class MysqlSnapshot:
             return f"LOWER(CONVERT({identifier(name)} USING utf8mb4)) COLLATE utf8mb4_bin"
 
         return f"{folded(column)} IN ({', '.join(map(folded, others))}) AND {folded(column)} <> ''"
+
+    def rows(self, table: str) -> str:
+        return identifier(table)
+
+    def quoted(self, name: str) -> str:
+        return identifier(name)
+
+    def digest(self, values: Sequence[str]) -> str:
+        return f"LEFT(MD5(CONCAT_WS(',', {', '.join(f'QUOTE({value})' for value in values)})), 15)"
+
+    def newest(self, table: str, by: str, rows: int, where: str = "") -> str:
+        layout = self.layout(table)
+        key = [shape for shape in layout.columns if shape.column.key]
+        names = [shape.name for shape in key]
+        shapes = [layout.shape(by), *key]
+        found = f"FROM {identifier(table)} WHERE {f'({where}{chr(10)})' if where else 'TRUE'}"
+        with scrubbed(f"looking for the newest rows of {table}"), self.session() as session:
+            shown = ", ".join(shape.shown for shape in shapes)
+            rows_found = session.rows(f"SELECT {shown} {found} {newest_first(shapes[0].name, names, rows)}")
+        if not rows_found:
+            return ""
+        mark, *keys = (
+            None if value is None else shape.literal(value)
+            for shape, value in zip(shapes, rows_found[0], strict=True)
+        )
+        return not_before(shapes[0].name, names, mark, [str(each) for each in keys])
+
+    def texts(self, query: str, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        with scrubbed("following foreign keys"), self.session() as session:
+            for rows in session.streamed(query, STREAMED_ROWS, BLOCK_BYTES):
+                texts = [[value.decode() for value in row] for row in rows]
+                yield pl.DataFrame(texts, list(names), orient="row")
 
     def blocks(
         self, table: str, columns: Sequence[str], *, where: str = "", keep: str = ""

@@ -8,6 +8,7 @@ whoever reads, pg_dump too, takes it over. Rows come as lines of text from psql,
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ import polars as pl
 import psycopg
 
 from branchline.adapters.databases.clients import Client, Clients, ahead, line_blocks
+from branchline.adapters.databases.ordering import newest_first
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
     PostgresqlServer,
@@ -62,6 +64,8 @@ READING = {
 NOTICING_AN_END = 140000, {"client_connection_check_interval": "500ms"}
 """Since this version a server can notice that a client has ended while it waits or computes."""
 _KEEP = "branchline keep"
+LONGEST_ARGUMENT = 30_000
+"""Linux takes 128 KiB, and a character has up to four bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ class PostgresqlSnapshot:
         return self._places[table]
 
     def count(self, table: str, where: str = "") -> int:
-        sql = f"SELECT count(*) FROM {self._rows(table)} WHERE {_condition(where)}"
+        sql = f"SELECT count(*) FROM {self.rows(table)} WHERE {_condition(where)}"
         ((count,),) = self.ask(f"counting rows of {table}", sql)
         return int(count)
 
@@ -155,9 +159,7 @@ class PostgresqlSnapshot:
         with self._asking:
             try:
                 with self.connection.transaction(force_rollback=True):
-                    self.connection.execute(
-                        f"EXPLAIN SELECT 1 FROM {self._rows(table)} WHERE ({condition}\n)"
-                    )
+                    self.connection.execute(f"EXPLAIN SELECT 1 FROM {self.rows(table)} WHERE ({condition}\n)")
             except psycopg.Error as error:
                 said = error.diag.message_primary or ""
                 return schema_words(said) or f"PostgreSQL does not understand it ({error.sqlstate})"
@@ -166,6 +168,35 @@ class PostgresqlSnapshot:
     def equal(self, column: str, others: Sequence[str]) -> str:
         name = f"lower({identifier(column)}::text)"
         return f"{name} IN ({', '.join(f'lower({identifier(other)}::text)' for other in others)}) AND {name} <> ''"
+
+    def rows(self, table: str) -> str:
+        return self.place(table).rows
+
+    def quoted(self, name: str) -> str:
+        return identifier(name)
+
+    def digest(self, values: Sequence[str]) -> str:
+        quoted = ", ".join(f"quote_nullable({value}::text)" for value in values)
+        return f"left(md5(concat_ws(',', {quoted})), 15)"
+
+    def newest(self, table: str, by: str, rows: int, where: str = "") -> str:
+        """The row that is looked at is asked for in the condition itself: no value of it is on a command line."""
+        mark, key = identifier(by), [identifier(name) for name in key_columns(self.table(table))]
+        found = f"FROM {self.rows(table)} WHERE {_condition(where)} {newest_first(mark, key, rows)}"
+        last = self.ask(f"looking for the newest rows of {table}", f"SELECT {mark} IS NULL {found}")
+        if not last:
+            return ""
+        with_mark = ", ".join((mark, *key))
+        if last == [(True,)]:
+            return f"{mark} IS NOT NULL OR ({', '.join(key)}) >= (SELECT {', '.join(key)} {found})"
+        return f"({with_mark}) >= (SELECT {with_mark} {found})"
+
+    def texts(self, query: str, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        with self.reader(query) as client:
+            for block in line_blocks(client.stdout):
+                yield read_rows(block, names).frame
+            if failure := refused(client, "following foreign keys"):
+                raise failure
 
     def blocks(
         self, table: str, columns: Sequence[str], *, where: str = "", keep: str = ""
@@ -189,7 +220,7 @@ class PostgresqlSnapshot:
         select = ", ".join(f"{identifier(name)}" for name in columns) + (
             f", ({keep}\n) IS TRUE" if keep else ""
         )
-        query = f"SELECT {select} FROM {self._rows(table)} WHERE {_condition(where)}"
+        query = f"SELECT {select} FROM {self.rows(table)} WHERE {_condition(where)}"
         names = [*columns, _KEEP] if keep else list(columns)
         with self.reader(query) as client:
             try:
@@ -208,13 +239,15 @@ class PostgresqlSnapshot:
     @contextmanager
     def reader(self, query: str) -> Iterator[Client]:
         """A psql that writes a query's rows, as they are in this snapshot, to its output."""
-        commands = (
-            f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{self.id}'",
-            f"COPY ({query}) TO STDOUT",
-        )
-        reading = psql(self.server, self.database, self._reading, commands, stdout=PIPE, quiet=True)
-        with self._clients.running(reading) as client:
-            yield client
+        begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{self.id}'"
+        copy = f"COPY ({query}) TO STDOUT"
+        with _script(copy) as script:
+            commands = (begin, copy) if script is None else (begin,)
+            reading = psql(
+                self.server, self.database, self._reading, commands, script=script, stdout=PIPE, quiet=True
+            )
+            with self._clients.running(reading) as client:
+                yield client
 
     def cells(
         self, table: str, column: str, locator: object, rows: Sequence[int], masked: Collection[str]
@@ -232,14 +265,11 @@ class PostgresqlSnapshot:
         )
         sql = (
             f"SELECT t.{identifier(column)}::text FROM unnest({given}) WITH ORDINALITY AS k({names}, place)"
-            f" LEFT JOIN {self._rows(table)} AS t ON {match} ORDER BY k.place"
+            f" LEFT JOIN {self.rows(table)} AS t ON {match} ORDER BY k.place"
         )
         sql = sql.replace("%", "%%").replace("\0", "%s")
         found = self.ask(f"reading {table}", sql, [sought[name].to_list() for name in keys])
         return [row[0] for row in found]
-
-    def _rows(self, table: str) -> str:
-        return self.place(table).rows
 
 
 @contextmanager
@@ -258,12 +288,17 @@ def psql(
     settings: Mapping[str, str],
     commands: Sequence[str],
     *,
+    script: IO[bytes] | None = None,
     stdin: int | IO[bytes] = DEVNULL,
     stdout: int = DEVNULL,
     quiet: bool = False,
 ) -> Client:
-    """A psql with these commands, that ends at the first that fails, and then says its SQLSTATE only."""
+    """A psql with these commands, and then those of a script, that ends at the first that fails, and then says its SQLSTATE
+    only.
+    """
     given = [part for command in commands for part in ("-c", command)]
+    if script is not None:
+        given, stdin = [*given, "-f", "-"], script
     options = ["-X", *(["-q"] if quiet else []), "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate"]
     return Client(
         [program("psql"), *options, *given],
@@ -271,6 +306,18 @@ def psql(
         stdin=stdin,
         stdout=stdout,
     )
+
+
+@contextmanager
+def _script(command: str) -> Iterator[IO[bytes] | None]:
+    """A command that is too long for a command line, in memory; None for one that is not."""
+    if len(command) < LONGEST_ARGUMENT:
+        yield None
+        return
+    with os.fdopen(os.memfd_create("branchline command"), "w+b") as script:
+        script.write(f"{command};\n".encode())
+        script.seek(0)
+        yield script
 
 
 @cache

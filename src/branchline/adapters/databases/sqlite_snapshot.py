@@ -9,6 +9,7 @@ interpreter's lock. Anything else is read the plain way.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from branchline.adapters.databases.ordering import newest_first, not_before
 from branchline.adapters.databases.sqlite_connection import identifier, same_moment, scrubbed, without_values
 from branchline.adapters.databases.sqlite_schema import Address, address, kind_of, quoted, read_schema
 from branchline.domain.schema import Schema
@@ -27,6 +29,7 @@ from branchline.ports import Block
 SEPARATOR, NULL_MARK = "\x1f", "\x1a"
 MOST_ROWS, FEWEST_ROWS = 65_536, 256
 BLOCK_BYTES = 16 * 2**20
+_DIGEST = "branchline_digest"
 _DTYPES: Mapping[str, type[pl.DataType]] = {"text": pl.String, "integer": pl.Int64}
 
 
@@ -58,6 +61,8 @@ class SqliteSnapshot:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connection, self.copying = same_moment(path, 2)
+        for each in (self.connection, self.copying):
+            each.create_function(_DIGEST, -1, _digest, deterministic=True)
 
     def close(self) -> None:
         self.connection.close()
@@ -108,6 +113,35 @@ class SqliteSnapshot:
         name = identifier(column)
         return f"{name} COLLATE NOCASE IN ({quoted(list(others))}) AND {name} <> ''"
 
+    def rows(self, table: str) -> str:
+        return f"main.{identifier(table)}"
+
+    def quoted(self, name: str) -> str:
+        return identifier(name)
+
+    def digest(self, values: Sequence[str]) -> str:
+        return f"{_DIGEST}({', '.join(values)})"
+
+    def newest(self, table: str, by: str, rows: int, where: str = "") -> str:
+        key = [identifier(name) for name in address(self.connection, table).key]
+        values = ", ".join(f"quote({name})" for name in (identifier(by), *key))
+        found = f"FROM {identifier(table)} WHERE {where_clause(where)}"
+        with scrubbed(f"looking for the newest rows of {table}"):
+            sql = (
+                f"SELECT {identifier(by)} IS NULL, {values} {found} {newest_first(identifier(by), key, rows)}"
+            )
+            row = self.connection.execute(sql).fetchone()
+        if row is None:
+            return ""
+        without, mark, *keys = row
+        return not_before(identifier(by), key, None if without else mark, keys)
+
+    def texts(self, query: str, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        with scrubbed("following foreign keys"):
+            cursor = self.connection.execute(query)
+            while rows := cursor.fetchmany(MOST_ROWS):
+                yield pl.DataFrame([[str(value) for value in row] for row in rows], list(names), orient="row")
+
     def blocks(
         self, table: str, columns: Sequence[str], *, where: str = "", keep: str = ""
     ) -> Iterator[Block]:
@@ -135,6 +169,10 @@ def _any_text(connection: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         connection.text_factory = str
+
+
+def _digest(*values: object) -> str:
+    return hashlib.blake2b(repr(values).encode(errors="surrogatepass")).hexdigest()[:15]
 
 
 def where_clause(where: str) -> str:
