@@ -21,7 +21,7 @@ import pytest
 
 from branchline.adapters.databases.postgresql import PostgresqlDatabase
 from branchline.adapters.databases.postgresql_connection import PostgresqlServer
-from branchline.adapters.databases.postgresql_snapshot import opened
+from branchline.adapters.databases.postgresql_snapshot import READING, opened
 from branchline.errors import BadInput, BranchlineError, Failed, Refused, Unavailable
 from branchline.sanitize.pipeline import replicate
 from branchline.sanitize.policy_file import read_policy
@@ -42,7 +42,7 @@ STOPPED = {
     masked: f"""
 tables:
   first: {{where: "{HeldUp.until_released}", columns: {{id: keep, secret: {mask}, kept: keep}}}}
-  later: {{columns: {{id: keep, v: keep}}}}
+  later: {{where: id > 0, columns: {{id: keep, v: keep}}}}
 """
     for masked, mask in (("straight", "keep"), ("masked", "text"))
 }
@@ -145,24 +145,32 @@ def test_a_writing_session_that_is_killed_is_one_clear_error(bench: PostgresqlBe
 
 @pytest.mark.parametrize("how", STOPPED)
 @pytest.mark.usefixtures("nothing_left")
-def test_ctrl_c_ends_programs_and_sessions_at_once(bench: PostgresqlBench, how: str) -> None:
+def test_ctrl_c_ends_programs_and_sessions_though_they_wait(
+    bench: PostgresqlBench, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READING, "lock_timeout", "0")
     bench.execute("one", ROWS)
-    with bench.held_up("one") as reading:
+    ours = "SELECT pid FROM pg_stat_activity WHERE datname = ANY(%s) AND pid <> %s"
+    databases = [bench.physical(name) for name in ("one", "copy")]
+    ended = threading.Event()
 
-        def press() -> None:
-            reading.wait()
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    def press(reading: HeldUp) -> None:
+        reading.wait()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        try:
+            until(ended.is_set)
+        finally:
+            reading.release()
 
-        pressing = threading.Thread(target=press)
-        pressing.start()
+    with bench.held_up("one") as reading, ThreadPoolExecutor(1) as beside:
+        pressing = beside.submit(press, reading)
         with pytest.raises(KeyboardInterrupt):
             bench.sync(STOPPED[how], scan=False)
-        pressing.join()
         with bench.admin.connect("postgres") as other:
-            ours = "SELECT pid FROM pg_stat_activity WHERE datname = ANY(%s) AND pid <> %s"
-            databases = [bench.physical(name) for name in ("one", "copy")]
             mine = reading.connection.info.backend_pid
-            until(lambda: not other.execute(ours, (databases, mine)).fetchall())
+            until(lambda: pressing.done() or not other.execute(ours, (databases, mine)).fetchall())
+        ended.set()
+        pressing.result()
 
 
 @pytest.mark.parametrize(
@@ -249,6 +257,13 @@ def test_a_table_that_the_account_may_not_read_is_named(bench: PostgresqlBench, 
          "{columns: {id: keep, v: token, k: keep}}", "raise exception (P0001)"),
         ("CREATE TABLE t (id int PRIMARY KEY, v text, k text, n smallint DEFAULT 5)",
          "{columns: {id: keep, v: token, k: keep, n: {mask: constant, value: 70000}}}", "numeric value out of range (22003)"),
+        (
+            ("CREATE FUNCTION loud(text, text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
+            " 'BEGIN IF $1 NOT LIKE ''%Zeb%'' THEN RAISE ''relation % does not exist'', split_part($2, '' '', 1); END IF; RETURN $1; END';"
+            "CREATE TABLE t (id int PRIMARY KEY, v text, k text); CREATE INDEX i ON t (loud(v, k))"),
+            "{columns: {id: keep, v: token, k: keep}}",
+            "what it said is withheld",
+        ),
         ("CREATE TYPE e AS ENUM ('a'); CREATE TABLE t (id int PRIMARY KEY, v text, k text, m e DEFAULT 'a')",
          "{columns: {id: keep, v: token, k: keep, m: {mask: constant, value: b}}}", "invalid text representation (22P02)"),
         ("CREATE TABLE t (id int PRIMARY KEY, v text, k text); CREATE TABLE of_it (k text, t int REFERENCES t); ",
