@@ -78,6 +78,11 @@ class Subset:
     percent: float = 0.0
     where: str = ""
 
+    def __str__(self) -> str:
+        if self.newest:
+            return f"newest {self.newest:,} by {self.by}"
+        return f"{self.percent:g}%" if self.percent else f"where {self.where}"
+
 
 @dataclass(frozen=True, slots=True)
 class TableRule:

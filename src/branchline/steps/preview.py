@@ -123,6 +123,7 @@ def preview_sync(
     masks = Counter(rule.mask for table in policy.tables.values() for rule in table.columns.values())
     kept = masks.pop("keep", 0)
     truncated = sorted(name for name, table in policy.tables.items() if table.action == "truncate")
+    subsets = [f"{name} {table.subset}" for name, table in sorted(policy.tables.items()) if table.subset]
     size = sum(
         platform.database(source, name).size(version) for name, version in databases(platform, source).items()
     )
@@ -132,6 +133,7 @@ def preview_sync(
         ("columns", f"{sum(masks.values())} masked, {kept} kept"),
         ("masks", ", ".join(f"{name} {count}" for name, count in masks.most_common())),
         ("left empty", ", ".join(truncated) or "none"),
+        ("subset", f"{', '.join(subsets)}; without rows that refer to others" if subsets else "no: all rows"),
         ("disarmed by", f"{len(policy.disarm)} statements, {len(policy.assertions)} assertions"),
         ("policy of", policy_ref or f"{source.path}'s commit {running.commit[:12]}"),
         ("extends", ", ".join(policy.extends) or "nothing"),

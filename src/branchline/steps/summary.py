@@ -115,10 +115,13 @@ def columns_of(sync: Mapping[str, Any]) -> Sequence[tuple[str, ...]]:
             if not table["columns"]:
                 lines.append((table["name"], "0", "", table["action"], ""))
             for column in table["columns"]:
-                lines.append(
-                    (table["name"], f"{table['rows']:,}", column["name"], column["mask"], column["reason"])
-                )
+                lines.append((table["name"], _rows(table), column["name"], column["mask"], column["reason"]))
     return lines
+
+
+def _rows(table: Mapping[str, Any]) -> str:
+    rows, every = table["rows"], table["source_rows"]
+    return f"{rows:,} of {every:,}" if every > rows else f"{rows:,}"
 
 
 def facts_of(sync: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
