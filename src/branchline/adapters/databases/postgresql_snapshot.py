@@ -59,8 +59,10 @@ READING = {
     "timezone": "UTC",
     "lc_monetary": "C",
     "max_parallel_workers_per_gather": "0",
+    "jit": "off",
 }
-"""row_security off: a table whose policies would hide rows is an error, not a copy with fewer rows."""
+"""row_security off: a table whose policies would hide rows is an error, not a copy with fewer rows. jit off: for conditions of a subset
+it took longer than it saved."""
 _KEEP = "branchline keep"
 LONGEST_ARGUMENT = 30_000
 """Linux takes 128 KiB, and a character has up to four bytes."""
