@@ -27,7 +27,7 @@ test: install    ## the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not live"
 
 test-all: install ## the tests; what cannot run here fails instead of being skipped
-	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not live"
+	@BRANCHLINE_TEST_REQUIRE_SERVERS=1 BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not live"
 
 test-live: install ## servers, workers, a browser, kills, as people use them: what CI has no time for
 	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -q -m live

@@ -219,6 +219,11 @@ class Operations:
         """The operation of this process by its id."""
         return _live[operation_id]
 
+    def hide(self, operation_id: str, secrets: Iterable[str]) -> None:
+        """From all that an operation of this process writes from now on; content when none has this id."""
+        if (operation := _live.get(operation_id)) is not None:
+            operation.redactor.add(secrets)
+
     @contextmanager
     def run(self, request: Request) -> Iterator[Operation]:
         """Takes the leases, journals, and settles however the body ends.

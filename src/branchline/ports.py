@@ -180,6 +180,10 @@ MaskBlock = Callable[[Block], "polars.DataFrame"]
 class Snapshot(Protocol):
     """A database as it was at one moment, for as long as it is open; it cannot be written through this."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader of the report should know of how this moment was found; each a sentence."""
+
     def schema(self) -> Schema:
         """Its tables. Raises nothing for what cannot be copied: the schema says so."""
 

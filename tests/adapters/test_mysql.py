@@ -295,33 +295,60 @@ def test_a_table_that_is_altered_or_dropped_meanwhile_is_one_clear_error(
         mysql_bench.database.remove("copy")
 
 
+@contextmanager
+def written(server: Server, database: str) -> Iterator[None]:
+    """Somebody adds to p and c, the reference after what it refers to, and removes from c, all the while."""
+    stop, begun = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with server.connected(database) as connection:
+            cursor = connection.cursor()
+            while not stop.is_set():
+                cursor.execute("INSERT INTO p (v) VALUES ('new')")
+                cursor.execute(f"INSERT INTO c (p) VALUES ({cursor.lastrowid})")
+                cursor.execute("DELETE FROM c ORDER BY id LIMIT 1")
+                begun.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        begun.wait(30)
+        yield
+    finally:
+        stop.set()
+        writer.join()
+
+
+PARENTS = """CREATE TABLE p (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(9));
+CREATE TABLE c (id INT AUTO_INCREMENT PRIMARY KEY, p INT NOT NULL, FOREIGN KEY (p) REFERENCES p (id));
+INSERT INTO p (v) SELECT 'x' FROM seq_1_to_3000;
+INSERT INTO c (p) SELECT seq FROM seq_1_to_3000;"""
+
+
 def test_references_hold_while_production_goes_on_writing(mysql_bench: MysqlBench, mariadb: Server) -> None:
-    script = """CREATE TABLE p (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(9));
-        CREATE TABLE c (id INT AUTO_INCREMENT PRIMARY KEY, p INT NOT NULL, FOREIGN KEY (p) REFERENCES p (id));
-        INSERT INTO p (v) SELECT 'x' FROM seq_1_to_3000;
-        INSERT INTO c (p) SELECT seq FROM seq_1_to_3000;"""
-    with production(mariadb, script) as (name, _):
-        stop, begun = threading.Event(), threading.Event()
-
-        def write() -> None:
-            with mariadb.connected(name) as connection:
-                cursor = connection.cursor()
-                while not stop.is_set():
-                    cursor.execute("INSERT INTO p (v) VALUES ('new')")
-                    cursor.execute(f"INSERT INTO c (p) VALUES ({cursor.lastrowid})")
-                    cursor.execute("DELETE FROM c ORDER BY id LIMIT 1")
-                    begun.set()
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        try:
-            begun.wait(30)
-            report, notes = sync(mysql_bench, mariadb.admin, name, kept(mariadb, name), scan=False)
-        finally:
-            stop.set()
-            writer.join()
+    with production(mariadb, PARENTS) as (name, _), written(mariadb, name):
+        report, notes = sync(mysql_bench, mariadb.admin, name, kept(mariadb, name), scan=False)
     assert report.rows >= 6000
     assert notes == ()
+
+
+def test_sessions_that_begin_while_others_write_see_one_moment(mariadb: Server) -> None:
+    with (
+        production(mariadb, PARENTS) as (name, _),
+        written(mariadb, name),
+        opened(mariadb.admin, name, 12) as snapshot,
+    ):
+        seen = {session.one("SELECT MAX(id) FROM p") for session in snapshot.sessions}
+    assert len(snapshot.sessions) == 12
+    assert len(seen) == 1
+
+
+def test_production_can_be_migrated_while_it_is_read(mariadb: Server) -> None:
+    with production(mariadb, PARENTS) as (name, account), opened(account, name) as snapshot:
+        assert sum(block.frame.height for block in snapshot.blocks("p", ["v"])) == 3000
+        mariadb.execute(
+            "SET SESSION lock_wait_timeout = 2;\nALTER TABLE p ADD w INT, ALGORITHM = COPY;", name
+        )
 
 
 def test_several_sessions_see_one_moment_and_one_is_enough_where_nothing_may_be_locked(
@@ -347,7 +374,7 @@ def test_a_source_whose_account_may_write_is_refused_unless_that_is_allowed(
     with production(mariadb, "CREATE TABLE t (id INT PRIMARY KEY)", right) as (name, account):
         with pytest.raises(Refused) as caught, opened(account, name, allow_writable_source=False):
             pass
-        assert caught.value.number == 527
+        assert caught.value.number == 533
         with opened(account, name, allow_writable_source=True):
             pass
     with (

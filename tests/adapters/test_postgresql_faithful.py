@@ -13,7 +13,10 @@ import pytest
 from branchline.adapters.databases import postgresql_loader
 from branchline.adapters.databases.postgresql_snapshot import program
 from branchline.errors import Refused
+from branchline.sanitize.checking import check
+from branchline.sanitize.policy_file import read_policy
 from branchline.sanitize.report import SyncReport
+from branchline.sanitize.suggest import preview, sample, suggest
 from tests.workshop.postgres import Server
 from tests.workshop.postgresql_bench import PostgresqlBench, bench_on
 
@@ -220,3 +223,16 @@ def test_texts_of_no_known_encoding_are_refused(postgresql_bench: PostgresqlBenc
     bench.execute("one", "CREATE TABLE t (id int)")
     with pytest.raises(Refused, match="SQL_ASCII"):
         bench.sync("tables: {t: {columns: {id: keep}}}")
+
+
+def test_a_drafted_policy_fits_and_can_be_synced_and_previewed_with(bench: PostgresqlBench) -> None:
+    with bench.database.snapshot("one") as source:
+        draft = suggest(source.schema(), sample(source))
+        drafted = read_policy(draft)
+        assert check(drafted, source.schema()) == []
+        shown = {name: preview(source, drafted, name) for name in source.schema().tables}
+    assert [row["id"] for row in shown["everything"]] == [1, 2, 3, 4, 5]
+    assert shown["everything"][0]["raw"] is None
+    assert shown["everything"][0]["j"] != '{"a" :  1, "a": 2}'
+    assert shown["nothing_in_it"] == []
+    assert bench.sync(draft, target="drafted", scan=False).rows > 300

@@ -434,7 +434,7 @@ def test_a_sync_onto_its_own_source_is_refused_whatever_address_leads_there(adop
     ("change", "said"),
     [
         ({"source_url": {"file": "/nowhere/url"}}, "cannot be read from"),
-        ({"engine": "sqlite"}, "must be one of postgresql"),
+        ({"engine": "sqlite"}, "must be one of mysql, postgresql"),
     ],
 )
 def test_an_adoption_that_makes_no_sense_is_told_by_its_key(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,13 +54,3 @@ def shop(tmp_path: Path) -> Shop:
     database = SqliteDatabase(tmp_path / "db")
     database.create("production")
     return Shop(database)
-
-
-@pytest.fixture
-def seen() -> Callable[[BaseException], str]:
-    """All text of an error, of what it is chained to, and of its arguments."""
-
-    def text(error: BaseException | None) -> str:
-        return "" if error is None else f"{error!r} {error} {text(error.__context__)} {text(error.__cause__)}"
-
-    return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import date
 from ipaddress import ip_address, ip_network
 
@@ -12,10 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from branchline.domain.schema import Column, ForeignKey, Table
+from branchline.ports import Block
 from branchline.sanitize.drawing import Draw, permute
 from branchline.sanitize.masks import Unmaskable, catalogue
+from branchline.sanitize.policy_file import read_policy
 from branchline.sanitize.pools import pool
-from branchline.sanitize.table import apply
+from branchline.sanitize.table import apply, masker_for
 
 KEY = bytes(range(32))
 TEXTS = st.lists(
@@ -227,3 +231,55 @@ def test_an_original_that_is_in_the_pool_is_never_drawn_for_itself(kind: str) ->
     for number in range(12):
         out = masked(kind, originals, key=bytes([number]) * 32)
         assert not [old for old, new in zip(originals, out, strict=True) if old == new]
+
+
+@pytest.mark.parametrize("name", DRAWING)
+@settings(max_examples=15, deadline=None)
+@given(
+    values=st.lists(st.emails(), min_size=8, max_size=30, unique=True),
+    length=st.integers(30, 60),
+    unique=st.booleans(),
+)
+def test_masked_values_are_no_longer_than_the_column(
+    name: str, values: list, length: int, unique: bool
+) -> None:
+    draw = Draw(KEY, unique=unique, length=length)
+    out = apply(catalogue()[name], pl.Series("v", values), draw).to_list()
+    assert all(0 < len(new) <= length and new != old for old, new in zip(values, out, strict=True))
+    assert len(set(out)) == len(values) or not unique
+    if name == "email":
+        assert all(new.endswith("@example.test") for new in out)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    values=st.lists(st.integers(0, 2**15 - 1), min_size=1, max_size=40, unique=True),
+    name=st.sampled_from(["token", "phone"]),
+)
+def test_whole_numbers_stay_among_those_of_their_column(values: list, name: str) -> None:
+    draw = Draw(KEY, unique=True, highest=2**15 - 1)
+    out = apply(catalogue()[name], pl.Series("v", values), draw).to_list()
+    assert len(set(out)) == len(values)
+    assert all(0 <= new < 2**15 and new != old for old, new in zip(values, out, strict=True))
+
+
+def test_noise_does_not_go_beyond_what_the_column_holds() -> None:
+    draw = Draw(KEY, parameters={"percent": 100}, highest=2**15 - 1)
+    out = apply(
+        catalogue()["number_noise"], pl.Series("v", [2**15 - 1] * 50 + list(range(32_000, 32_700))), draw
+    )
+    assert out.max() < 2**15
+
+
+@pytest.mark.parametrize("name", ["token", "phone", "text", "company"])
+def test_what_refers_to_a_masked_key_is_masked_as_the_key_is(name: str) -> None:
+    key = Column("k", "varchar(24)", "text", unique=True, key=True, length=24)
+    refers = replace(key, unique=False, key=False)
+    rule = read_policy(f"tables: {{p: {{columns: {{k: {name}}}}}}}").tables["p"]
+    values = pl.DataFrame({"k": [f"value {i}" for i in range(50)]})
+    parent, child = (
+        masker_for(table, rule, "en_US", KEY, None)(Block(values, None, None))["k"].to_list()
+        for table in (Table("p", (key,)), Table("c", (refers,), (ForeignKey(("k",), "p", ("k",)),)))
+    )
+    assert parent == child
+    assert len(set(parent)) == 50

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from branchline.domain.schema import Column, Schema, Table
 from branchline.errors import BadInput, Refused
 from branchline.sanitize.checking import check
 from branchline.sanitize.policy_file import read_policy
@@ -96,3 +97,39 @@ def test_a_preview_shows_masked_rows_only(filled) -> None:
     assert len(rows) == 3
     assert not any(word in json.dumps(rows).lower() for word in ("quirin", "zelda"))
     assert rows[0]["email"].endswith("@example.test")
+
+
+@pytest.mark.parametrize(
+    ("column", "line"),
+    [
+        (Column("born", "date", "time"), "keep"),
+        (Column("birth_date", "date", "time"), "{mask: date_shift, days: 30}"),
+        (Column("birth_date", "date", "time", unique=True), "keep"),
+        (Column("session_start", "timestamp with time zone", "time"), "keep"),
+        (Column("profile", "jsonb", "json"), '{mask: json, paths: {"$.**": text}}'),
+        (Column("profile", "jsonb", "json", nullable=False), '{mask: json, paths: {"$.**": text}}'),
+        (Column("seen_from", "inet", "ip"), "ip"),
+        (Column("id", "uuid", "uuid", unique=True, key=True), "keep"),
+        (Column("api_key", "uuid", "uuid"), "token"),
+        (Column("phone", "uuid", "uuid"), "keep"),
+        (Column("active", "boolean", "other"), "keep"),
+        (Column("stay", "daterange", "other"), "keep"),
+        (Column("emails", "text[]", "other"), '"null"'),
+        (Column("emails", "text[]", "other", nullable=False), '{mask: constant, value: "{}"}'),
+        (Column("page", "xml", "other", nullable=False), '{mask: constant, value: ""}'),
+        (Column("more", "extras.hstore", "other", nullable=False), '{mask: constant, value: ""}'),
+        (Column("home", "address", "other"), '"null"'),
+        (Column("home", "address", "other", nullable=False), "keep"),
+    ],
+)
+def test_a_draft_for_what_must_keep_a_form_fits_it(column: Column, line: str) -> None:
+    schema = Schema({"t": Table("t", (column,))})
+    text = suggest(schema, {})
+    assert f"{column.name}: {line}  # " in text
+    assert check(read_policy(text), schema) == []
+
+
+def test_words_of_few_kinds_are_kept_where_samples_show_them() -> None:
+    column = Column("mood", "mood", "other")
+    text = suggest(Schema({"t": Table("t", (column,))}), {"t": {"mood": ["sad", "happy"] * 40}})
+    assert "mood: keep  # few different short values" in text

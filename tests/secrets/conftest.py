@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from branchline.sanitize.policy_file import read_policy
+from branchline.steps.preflight import databases
 from branchline.steps.promote import environment_at
-from branchline.steps.sync import databases, mounts
+from branchline.steps.sync import mounts
 from branchline.steps.told import box
 from tests.secrets.canaries import Canary, marked
 from tests.secrets.originals import Planting
@@ -235,7 +236,7 @@ def _plant(day: Day) -> None:
         assert text is not None
         rules = read_policy(text, file="sanitize.yaml")
         day.planting = Planting(rules)
-        ((service, version),) = databases(running).items()
+        ((service, version),) = databases(platform, production).items()
         path = platform.layout.data(production, f"database:{service}") / version / "data.db"
         day.planting.database(path)
         ((mount, directory),) = mounts(platform, production).items()

@@ -181,14 +181,14 @@ def environment(home: Home) -> dict[str, str]:
 
 
 @contextmanager
-def upped(home: Home) -> Iterator[Upped]:
-    """Nothing of it is left afterwards."""
+def upped(home: Home, **environ: str) -> Iterator[Upped]:
+    """Nothing of it is left afterwards. `environ`: what whoever starts it has besides."""
     began = time.monotonic()
     errors = home.path / "up.out"
     with errors.open("wb") as out:
         process = psutil.Popen(
             [sys.executable, "-m", "branchline", "up", "--json", "--port", str(free_port())],
-            env=environment(home),
+            env={**environment(home), **environ},
             stdout=subprocess.PIPE,
             stderr=out,
             text=True,

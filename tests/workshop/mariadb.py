@@ -25,7 +25,7 @@ import pytest
 from branchline.adapters.databases.mysql import MysqlDatabase
 from branchline.adapters.databases.mysql_connection import MysqlServer
 from branchline.ports import Snapshot
-from tests.workshop.thorough import ALL
+from tests.workshop.thorough import SERVERS
 from tests.workshop.waiting import until
 
 VARIABLE = "BRANCHLINE_TEST_MYSQL_URL"
@@ -156,7 +156,7 @@ def mariadb() -> Iterator[Server]:
         return
     if shutil.which("mariadbd", path=_path()) is None:
         missing = f"no MariaDB server is installed here, and {VARIABLE} names none"
-        if ALL:
+        if SERVERS:
             pytest.fail(missing)
         pytest.skip(missing)
     with private_server() as server:

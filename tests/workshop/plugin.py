@@ -1,6 +1,6 @@
 """Fixtures over the workshop, for every test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +17,13 @@ def home(tmp_path: Path) -> Iterator[Home]:
     made.init()
     yield made
     made.remove()
+
+
+@pytest.fixture
+def seen() -> Callable[[BaseException], str]:
+    """All text of an error, of what it is chained to, and of its arguments."""
+
+    def text(error: BaseException | None) -> str:
+        return "" if error is None else f"{error!r} {error} {text(error.__context__)} {text(error.__cause__)}"
+
+    return text

@@ -24,7 +24,7 @@ from sqlalchemy import URL, make_url
 
 from tests.workshop.application import application
 from tests.workshop.home import Home
-from tests.workshop.thorough import ALL
+from tests.workshop.thorough import SERVERS
 from tests.workshop.waiting import until
 
 VARIABLE = "BRANCHLINE_TEST_POSTGRES_URL"
@@ -73,7 +73,7 @@ def postgres() -> Iterator[Server]:
     binaries = newest_binaries()
     if binaries is None:
         missing = f"no PostgreSQL server is installed here, and {VARIABLE} names none"
-        if ALL:
+        if SERVERS:
             pytest.fail(missing)
         pytest.skip(missing)
     with private_server(binaries) as server:
@@ -130,29 +130,64 @@ def private_server(binaries: Path, *settings: str) -> Iterator[Server]:
             **options,
         )
         (directory / "password").unlink()
-        flags = [each for setting in (*UNSAFE_BUT_QUICK, *settings) for each in ("-c", setting)]
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", directory, "-c", "listen_addresses=", *flags],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
-            cwd=directory,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - three lines of C, before any thread of a test
-            **options,
+        url = URL.create(
+            "postgresql+psycopg", "ada", password, query={"host": str(directory)}, database="postgres"
         )
-        try:
-            url = URL.create(
-                "postgresql+psycopg", "ada", password, query={"host": str(directory)}, database="postgres"
-            )
-            until(lambda: server.poll() is not None or _answers(url))
-            assert server.poll() is None, "PostgreSQL did not start"
+        with _serving(binaries, directory, settings, url, options):
             yield Server(url)
-        finally:
-            server.send_signal(signal.SIGQUIT)
-            server.wait(30)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def standby_of(primary: Server, binaries: Path) -> Iterator[Server]:
+    """Follows a private server, and answers what only reads."""
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=_directory_for_all()))
+    user = _user()
+    options: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
+    try:
+        shutil.chown(directory, user) if options else None
+        subprocess.run(
+            [binaries / "pg_basebackup", "-D", directory / "data", "-R", "-c", "fast", "--no-sync"],
+            check=True,
+            env={
+                "PATH": os.environ["PATH"],
+                "PGHOST": str(primary.url.query["host"]),
+                "PGUSER": str(primary.url.username),
+                "PGPASSWORD": str(primary.url.password),
+            },
+            cwd=directory,
+            **options,
+        )
+        url = primary.url.set(query={"host": str(directory)})
+        with _serving(binaries, directory, (), url, options):
+            yield Server(url)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _serving(
+    binaries: Path, directory: Path, settings: tuple[str, ...], url: URL, options: dict[str, Any]
+) -> Iterator[None]:
+    flags = [each for setting in (*UNSAFE_BUT_QUICK, *settings) for each in ("-c", setting)]
+    server = subprocess.Popen(
+        [binaries / "postgres", "-D", directory / "data", "-k", directory, "-c", "listen_addresses=", *flags],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        cwd=directory,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - three lines of C, before any thread of a test
+        **options,
+    )
+    try:
+        until(lambda: server.poll() is not None or _answers(url))
+        assert server.poll() is None, "PostgreSQL did not start"
+        yield
+    finally:
+        server.send_signal(signal.SIGQUIT)
+        server.wait(30)
 
 
 def _die_with_parent() -> None:

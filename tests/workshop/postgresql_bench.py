@@ -18,6 +18,29 @@ from branchline.sanitize.pipeline import replicate
 from branchline.sanitize.policy_file import read_policy
 from branchline.sanitize.report import SyncReport
 from tests.workshop.postgres import Server
+from tests.workshop.waiting import until
+
+
+class HeldUp:
+    """A reading session that is stopped in the middle of its rows by a lock."""
+
+    until_released = "id < 100 OR pg_advisory_xact_lock_shared(7)::text = ''"
+    _waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+        connection.execute("SELECT pg_advisory_lock(7)")
+
+    def wait(self) -> int:
+        """Until somebody is stopped; gives the session's process id."""
+        found: list[tuple[int]] = []
+        until(
+            lambda: found.extend(self.connection.execute(f"SELECT pid {self._waiting}").fetchall()) or found
+        )
+        return found[0][0]
+
+    def release(self) -> None:
+        self.connection.execute("SELECT pg_advisory_unlock_all()")
 
 
 class PostgresqlBench:
@@ -28,9 +51,9 @@ class PostgresqlBench:
     text: ClassVar[str] = "TEXT"
     by_key: ClassVar[str] = ""
 
-    def __init__(self, admin: PostgresqlServer) -> None:
+    def __init__(self, admin: PostgresqlServer, jobs: int | None = None) -> None:
         self.admin = admin
-        self.database = PostgresqlDatabase(admin, f"t{secrets.token_hex(5)}", b"a secret of the tests")
+        self.database = PostgresqlDatabase(admin, f"t{secrets.token_hex(5)}", b"a secret of the tests", jobs)
 
     def physical(self, version: str) -> str:
         """The name that the server has for a version."""
@@ -82,6 +105,12 @@ class PostgresqlBench:
         with self.admin.connect("postgres") as connection:
             return [row[0] for row in connection.execute(question, (f"{self.database.owner}_",)).fetchall()]
 
+    @contextlib.contextmanager
+    def held_up(self, version: str) -> Iterator[HeldUp]:
+        """Rows that meet `HeldUp.until_released` are not read before they may be."""
+        with self.admin.connect(self.physical(version)) as connection:
+            yield HeldUp(connection)
+
     def sync(self, policy: str, *, source: str = "one", target: str = "copy", **options: Any) -> SyncReport:
         """Into a new version; what an earlier call left is removed first."""
         self.database.remove(target)
@@ -98,10 +127,10 @@ class PostgresqlBench:
 
 
 @contextlib.contextmanager
-def bench_on(server: Server) -> Iterator[PostgresqlBench]:
+def bench_on(server: Server, jobs: int | None = None) -> Iterator[PostgresqlBench]:
     """A service of its own on a server, removed afterwards."""
     admin, _ = PostgresqlServer.from_url(server.url_of("postgres"))
-    made = PostgresqlBench(admin)
+    made = PostgresqlBench(admin, jobs)
     try:
         yield made
     finally:

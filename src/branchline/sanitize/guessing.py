@@ -37,6 +37,10 @@ QUASI = re.compile(
 _ABOUT = r"_(id|count|number_of|qty|size|total|at|on)$|^(is|has|num|count)_"
 """Names of what is counted, pointed at or dated, whatever else they speak of: `comment_count`, `session_id`."""
 
+_NO_WORDS = r"^(bool|bit|interval|time|money|year|enum|set\(|int\w+range|int\w+multirange|num(multi)?range|ts\w*range|date(multi)?range)"
+"""Types of other forms than text, numbers and dates in which nobody can be named."""
+_MAY_BE_EMPTY = ("xml", "hstore", "tsvector")
+
 _DATES = "values look like dates"
 _SHAPES: tuple[tuple[str, str, str], ...] = (
     (r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "email", "values look like e-mail addresses"),
@@ -65,14 +69,20 @@ def guess(column: Column, samples: Sequence[str] = ()) -> Guess:
     """What to do with a column until a person has looked: what is not recognised and holds text is masked."""
     masked = _guess(column, [sample for sample in samples if sample])
     if masked.mask == "null" and (not column.nullable or column.key):
-        return (
-            Guess("constant", masked.why, 'value: ""')
-            if column.kind in ("text", "any")
-            else Guess("keep", "look at it")
-        )
+        return _empty(column, masked.why)
     if column.unique and masked.mask in ("date_shift", "redact"):
-        return Guess("token", f"{masked.why}; unique")
+        return (
+            Guess("token", f"{masked.why}; unique") if column.kind != "time" else Guess("keep", "look at it")
+        )
     return masked
+
+
+def _empty(column: Column, why: str) -> Guess:
+    """For what must not be NULL."""
+    bare = column.kind in ("text", "any") or column.declared.split(".")[-1] in _MAY_BE_EMPTY
+    if column.unique or not (bare or column.declared.endswith("[]")):
+        return Guess("keep", "look at it")
+    return Guess("constant", why, 'value: ""' if bare else 'value: "{}"')
 
 
 def _guess(column: Column, samples: Sequence[str]) -> Guess:
@@ -82,7 +92,35 @@ def _guess(column: Column, samples: Sequence[str]) -> Guess:
     if column.kind in ("text", "any"):
         shape = _shape(samples)
         return _personal(column, by_name, shape) or shape or _harmless(column, samples)
-    return _number(column, by_name)
+    if column.kind in ("integer", "number"):
+        return _number(column, by_name)
+    return _formed(column, by_name, samples)
+
+
+def _formed(column: Column, by_name: str, samples: Sequence[str]) -> Guess:
+    """What must keep a form that few masks know."""
+    if column.kind == "json":
+        return Guess("json", "JSON", 'paths: {"$.**": text}') if not column.unique else Guess("null", "JSON")
+    if column.kind == "ip":
+        return Guess("ip", "an IP address")
+    if column.kind == "uuid":
+        return Guess("token", "by its name") if by_name == "token" else Guess("keep", "an identifier")
+    if column.kind == "time":
+        return (
+            Guess("date_shift", "by its name", "days: 30")
+            if by_name == "date_shift"
+            else Guess("keep", "a time")
+        )
+    if re.search(_NO_WORDS, column.declared, re.IGNORECASE):
+        return Guess("keep", f"no words in a {re.split(r'[ (]', column.declared)[0].lower()}")
+    return _few(samples) or Guess("null", "nothing tells what it holds")
+
+
+def _few(samples: Sequence[str]) -> Guess | None:
+    distinct = set(samples)
+    if len(samples) >= ENOUGH and len(distinct) <= len(samples) // 10 and max(map(len, distinct)) <= SHORT:
+        return Guess("keep", "few different short values")
+    return None
 
 
 def _number(column: Column, by_name: str) -> Guess:
@@ -113,9 +151,8 @@ def _harmless(column: Column, samples: Sequence[str]) -> Guess:
         r"_(at|on|date)$|^date|^time", column.name
     ):
         return Guess("keep", "a time")
-    distinct = set(samples)
-    if len(samples) >= ENOUGH and len(distinct) <= len(samples) // 10 and max(map(len, distinct)) <= SHORT:
-        return Guess("keep", "few different short values")
+    if few := _few(samples):
+        return few
     if re.search(
         r"^(status|state|type|kind|country|currency|sku|locale|language|slug|code|unit)$", column.name
     ):

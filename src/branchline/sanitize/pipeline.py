@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,6 +44,8 @@ def replicate(
     removes the version. `scan=False` neither remembers originals nor searches for them, and is for measuring.
     """
     started = time.perf_counter()
+    # Polars' own handler, made when it is imported, has waits go on after Ctrl-C
+    signal.siginterrupt(signal.SIGINT, True)
     schema = source.schema()
     policy = narrowed(fitting(policy, source), source)
     drawing_key = secrets.token_bytes(32) if key is None else key
@@ -71,6 +74,7 @@ def replicate(
         disarmed=len(policy.disarm),
         assertions=len(policy.assertions),
         key="" if key is None else fingerprint(key),
+        notes=tuple(source.notes),
     )
 
 

@@ -57,7 +57,7 @@ def sample(source: Snapshot, rows: int = SAMPLED) -> Samples:
     """The first texts of each column, to guess by; for `suggest` only."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, table in source.schema().tables.items():
-        columns = [column.name for column in table.stored if column.kind in ("text", "any")]
+        columns = [column.name for column in table.stored if column.kind in ("text", "any", "other")]
         if table.module or table.unsupported or not columns:
             continue
         block = next(iter(source.blocks(name, columns)), None)

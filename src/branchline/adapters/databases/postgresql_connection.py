@@ -34,18 +34,18 @@ _GONE = ("08", "57P", "53300", "55P03", "40001")
 _DENIED = ("28", "3D")
 UNTOLD = "?????"
 """In place of the SQLSTATE of an error that a client program tells in words."""
-_NAME = r"(\"[^\"\n]{1,130}\"|[\w.]{1,130})"
+_NAME = r"\"[^\"\n]{1,130}\""
 _SPEAKS_OF_SCHEMA_ONLY = re.compile(
     "|".join(
         (
             rf"could not create unique index {_NAME}",
-            rf"permission denied for \w+( \w+)? {_NAME}",
+            rf"permission denied for \w+( \w+)? ({_NAME}|[\w.]{{1,130}})",
             rf"(relation|function|type|schema|extension|column|role|database) {_NAME} (does not exist|already exists)",
             rf"column {_NAME} of relation {_NAME} does not exist",
             rf"extension {_NAME} is not available",
             rf"check constraint {_NAME} of relation {_NAME} is violated by some row",
             rf"insert or update on table {_NAME} violates foreign key constraint {_NAME}",
-            rf"must be \w+ (of|to) [\w ]+ {_NAME}",
+            rf"must be \w+ of [\w ]+ ({_NAME}|[\w.]{{1,130}})",
             r"server version: [\d.]+[^;\n]*; pg_dump version: [\d.]+",
             r"query would be affected by row-level security policy for table " + _NAME,
             r"canceling statement due to (lock timeout|conflict with recovery)",
@@ -104,10 +104,9 @@ class PostgresqlServer:
                 "postgresql://user@host:5432/database",
             )
         plain = {key: given.pop(key, "") for key in ("host", "port", "user", "password", "dbname")}
-        if "," in plain["host"] + plain["port"]:
-            raise BadInput(
-                521, "One PostgreSQL server is wanted, and these are several.", "Name one of them."
-            )
+        if "," in plain["host"] or not re.fullmatch(r"\d{0,5}", plain["port"]):
+            what = "That does not say where a PostgreSQL database is: one host and one port are wanted."
+            raise BadInput(521, what, "postgresql://user@host:5432/database")
         server = cls(
             plain["host"] or "127.0.0.1", int(plain["port"] or 5432), plain["user"], plain["password"], given
         )

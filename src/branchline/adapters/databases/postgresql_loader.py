@@ -23,7 +23,7 @@ from threading import Semaphore
 
 import polars as pl
 
-from branchline.adapters.databases.clients import Client, Clients, ahead, write_all
+from branchline.adapters.databases.clients import Client, Clients, ahead, line_blocks, write_all
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
     PostgresqlServer,
@@ -96,11 +96,13 @@ class PostgresqlLoader:
         self._dump = Path(self._directory.name) / "schema"
 
     def close(self) -> None:
-        self.stop()
+        self._clients.interrupt()
         self._directory.cleanup()
 
     def stop(self) -> None:
         self._clients.interrupt()
+        if self.source is not None:
+            self.source.stop()
 
     def begin(self, source: Snapshot) -> None:
         if not isinstance(source, PostgresqlSnapshot):
@@ -134,6 +136,8 @@ class PostgresqlLoader:
         def stream(condition: str) -> int:
             with self._streams:
                 into = self._writing(table, order, whole=whole)
+                if not masked and source.wait_while_lagging is not None:
+                    return self._pumped(table, order, condition, into, source.wait_while_lagging)
                 if not masked:
                     return self._piped(table, order, condition, into)
                 return self._masked(table, order, len(masked), mask, condition, keep, into)
@@ -142,7 +146,7 @@ class PostgresqlLoader:
             try:
                 return sum(pool.map(stream, ranges))
             except BaseException:
-                self._clients.interrupt()
+                self.stop()
                 raise
 
     def _ranges(self, table: str, where: str) -> list[str]:
@@ -179,6 +183,33 @@ class PostgresqlLoader:
             ) as writing,
         ):
             reading.stdout.close()
+            said = writing.stdout.read()
+            self._settle(table, reading, writing)
+        return _copied(said)
+
+    def _pumped(
+        self,
+        table: str,
+        order: Sequence[Column],
+        where: str,
+        into: Sequence[str],
+        wait: Callable[[], None],
+    ) -> int:
+        """From one psql to the other through this process, which waits between blocks."""
+        source = self._source()
+        with (
+            source.reader(_query(source, table, order, where)) as reading,
+            self._clients.running(
+                psql(self.owner, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
+            ) as writing,
+        ):
+            try:
+                for block in line_blocks(reading.stdout):
+                    wait()
+                    write_all(writing.stdin, block)
+                writing.stdin.close()
+            except BrokenPipeError:
+                pass
             said = writing.stdout.read()
             self._settle(table, reading, writing)
         return _copied(said)

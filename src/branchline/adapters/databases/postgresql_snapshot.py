@@ -63,6 +63,8 @@ READING = {
 }
 """row_security off: a table whose policies would hide rows is an error, not a copy with fewer rows. jit off: for conditions of a subset
 it took longer than it saved."""
+NOTICING_AN_END = 140000, {"client_connection_check_interval": "500ms"}
+"""Since this version a server can notice that a client has ended while it waits or computes."""
 _KEEP = "branchline keep"
 LONGEST_ARGUMENT = 30_000
 """Linux takes 128 KiB, and a character has up to four bytes."""
@@ -78,9 +80,13 @@ class Keys:
 class PostgresqlSnapshot:
     """Implements `branchline.ports.Snapshot`. `id`: what other transactions take it over by."""
 
+    notes = ()
+
     def __init__(self, server: PostgresqlServer, database: str) -> None:
         self.server, self.database = server, database
         self.connection: Connection = server.connect(database, READING)
+        version, noticing = NOTICING_AN_END
+        self._reading = {**READING, **(noticing if self.connection.info.server_version >= version else {})}
         self.wait_while_lagging: Callable[[], None] | None = None
         """Called between blocks, in any thread; None where replication is not watched."""
         self._asking = RLock()
@@ -91,8 +97,12 @@ class PostgresqlSnapshot:
             self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             ((self.id,),) = self.connection.execute("SELECT pg_export_snapshot()").fetchall()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Called from another thread, ends what is being read: whoever reads is told so, soon. Questions go on."""
         self._clients.interrupt()
+
+    def close(self) -> None:
+        self.stop()
         self.connection.close()
 
     @contextmanager
@@ -236,7 +246,7 @@ class PostgresqlSnapshot:
         with _script(copy) as script:
             commands = (begin, copy) if script is None else (begin,)
             reading = psql(
-                self.server, self.database, READING, commands, script=script, stdout=PIPE, quiet=True
+                self.server, self.database, self._reading, commands, script=script, stdout=PIPE, quiet=True
             )
             with self._clients.running(reading) as client:
                 yield client

@@ -56,6 +56,8 @@ class Keys:
 class SqliteSnapshot:
     """Two connections on one state: one reads blocks, the other is for a loader that copies beside it."""
 
+    notes = ()
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connection, self.copying = same_moment(path, 2)

@@ -1,0 +1,94 @@
+"""Masks on what PostgreSQL declares: they keep to lengths and ranges, and references between masked keys hold."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from branchline.errors import Refused
+from tests.workshop.postgresql_bench import PostgresqlBench
+
+SCHEMA = """
+CREATE TYPE rank AS ENUM ('low', 'high');
+CREATE DOMAIN short AS varchar(20);
+CREATE TABLE person (
+  id uuid PRIMARY KEY, code varchar(18) UNIQUE, email varchar(30), city varchar(4), nick short, pin smallint UNIQUE,
+  login int4, seen inet, net cidr, unique_ip inet UNIQUE, born date, at timestamptz, more jsonb, level rank, paid numeric(10, 2),
+  ratio float4, tags text[], phone varchar(16), note char(8));
+CREATE TABLE visit (id int PRIMARY KEY, person uuid REFERENCES person, code varchar(18) REFERENCES person (code), pin smallint REFERENCES person (pin));
+INSERT INTO person SELECT gen_random_uuid(), 'code-' || i, 'ann' || i || '@mail.example', 'Ulm', 'ann' || i, i, i * 1000,
+  ('10.0.' || i % 250 || '.7')::inet, '10.0.0.0/8', ('2a00::' || i)::inet, date '1980-02-29' + i, '2024-02-29 23:30:00+05:30', '{"name": "Ann", "n": 1, "tags": ["x", null]}',
+  'low', i * 1.10, i / 3.0, '{a,b}', '+49 170 123456', 'n' || i
+FROM generate_series(0, 299) i;
+INSERT INTO visit SELECT pin, id, code, pin FROM person;
+"""
+POLICY = """
+tables:
+  person:
+    columns:
+      {id: token, code: token, email: email, city: city, nick: username, pin: token, login: token, seen: ip, net: ip, unique_ip: ip,
+       born: {mask: date_shift, days: 20}, at: {mask: date_shift, days: 20}, more: {mask: json, paths: {"$.name": first_name, "$.**": keep}},
+       level: {mask: constant, value: high}, paid: {mask: number_noise, percent: 10}, ratio: {mask: number_noise, percent: 10},
+       tags: {mask: constant, value: "{}"}, phone: phone, note: text}
+  visit: {columns: {id: keep, person: token, code: token, pin: token}}
+"""
+
+
+def test_masked_values_fit_their_columns_and_masked_keys_meet(postgresql_bench: PostgresqlBench) -> None:
+    bench = postgresql_bench
+    bench.database.create("one")
+    bench.execute("one", SCHEMA)
+    assert bench.sync(POLICY).leaks == 0
+    joined = "SELECT count(*) FROM visit v JOIN person a ON a.id = v.person JOIN person b ON b.code = v.code JOIN person c ON c.pin = v.pin"
+    assert bench.read("copy", f"{joined} WHERE a.id = b.id AND b.id = c.id") == [(300,)]
+    rows = bench.read("copy", "SELECT * FROM person")
+    before = bench.read("one", "SELECT * FROM person")
+    for column in range(len(rows[0])):
+        if column not in (12, 16):
+            assert not {row[column] for row in rows} & {row[column] for row in before} or column in (
+                3,
+                5,
+                6,
+                10,
+                11,
+                14,
+                15,
+            )
+    for _, code, email, city, nick, pin, login, seen, net, unique_ip, _, at, more, level, *_ in rows:
+        assert (len(code), email.endswith("@example.test"), level) == (18, True, "high")
+        assert len(email) <= 30
+        assert 0 < len(city) <= 4
+        assert 0 < len(nick) <= 20
+        assert 0 <= pin <= 2**15 - 1
+        assert 0 <= login <= 2**31 - 1
+        assert seen in ip_network("198.18.0.0/15")
+        assert net.network_address in ip_network("198.18.0.0/15")
+        assert ip_address(unique_ip) in ip_network("2001:db8::/32")
+        assert (more["n"], more["tags"]) == (1, ["x", None])
+        assert more["name"] != "Ann"
+        assert (at.hour, at.minute) == (18, 0)
+    assert len({row[5] for row in rows}) == 300
+
+
+@pytest.mark.parametrize(
+    ("column", "mask", "said"),
+    [
+        ("d date DEFAULT 'infinity'", "{mask: date_shift, days: 9}", "t.d holds text that is not a date"),
+        ("d timestamptz DEFAULT '-infinity'", "{mask: date_shift, days: 9}", "t.d holds text that is not a date"),
+        ("d jsonb DEFAULT '{\"tel\": \"0170 5551234\"}'", '{mask: json, paths: {"$.street": street}}', r"t.d holds JSON with \$.tel"),
+        ("d int DEFAULT -5", "token", "t.d holds whole numbers below 0 or above 2147483647"),
+        ("d bigint DEFAULT 9007199254740993", "token", "t.d holds whole numbers"),
+    ],
+)  # fmt: skip
+def test_a_value_that_a_mask_does_not_understand_is_refused_by_its_column(
+    postgresql_bench: PostgresqlBench, seen, column: str, mask: str, said: str
+) -> None:
+    bench = postgresql_bench
+    bench.database.create("one")
+    bench.execute("one", f"CREATE TABLE t (id int, {column}); INSERT INTO t (id) VALUES (1)")
+    with pytest.raises(Refused, match=said) as caught:
+        bench.sync(f"tables: {{t: {{columns: {{id: keep, d: {mask}}}}}}}")
+    assert caught.value.number == 502
+    for value in ("infinity", "5551234", "-5 ", "9007199254740993"):
+        assert value not in seen(caught.value)
