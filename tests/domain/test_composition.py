@@ -57,6 +57,13 @@ def test_a_project_may_take_another_action_or_another_condition() -> None:
     assert policy.tables["old"].where == "id < 9"
 
 
+def test_a_subset_is_the_projects_or_else_the_packs() -> None:
+    pack = parse({"tables": {"a": {"subset": {"percent": 5}}, "b": {"subset": {"percent": 5}}}})[0]
+    own = parse({"tables": {"a": {"subset": {"percent": 50}}}})[0]
+    tables = compose(own, [Pack("pack.yaml", pack)]).tables
+    assert [str(tables[name].subset) for name in ("a", "b")] == ["50%", "5%"]
+
+
 def test_files_and_disarm_are_added_to_and_the_projects_globs_come_first() -> None:
     policy = composed(
         {

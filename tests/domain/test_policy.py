@@ -68,6 +68,32 @@ disarm: {sql: DELETE}
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("{}", "tables.t.subset: needs one of: `newest` with `by`, `percent`, `where`"),
+        ("", "tables.t.subset: is None, not a mapping"),
+        ("all", "tables.t.subset: is 'all', not a mapping"),
+        ("{newest: 5}", "tables.t.subset: needs one of"),
+        ("{by: x}", "tables.t.subset: needs one of"),
+        ("{percent: 5, by: x}", "tables.t.subset: needs one of"),
+        ("{percent: 5, where: x}", "tables.t.subset: needs one of"),
+        ('{where: " "}', "tables.t.subset: needs one of"),
+        ("{newest: 0, by: x}", "tables.t.subset.newest: is 0; allowed: a whole number from 1"),
+        ("{newest: true, by: x}", "tables.t.subset.newest: is True"),
+        ("{newest: 5, by: 7}", "tables.t.subset.by: is 7, not a column's name"),
+        ("{percent: 0}", "tables.t.subset.percent: is 0; allowed: a number above 0, up to 100"),
+        ("{percent: 100.5}", "tables.t.subset.percent: is 100.5"),
+        ("{percent: .nan}", "tables.t.subset.percent: is '.nan'"),
+        ("{percents: 5}", "tables.t.subset.percents: is not a key here"),
+    ],
+)
+def test_a_subset_that_says_nothing_is_refused_by_its_line(text: str, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        read_policy(f"tables:\n  t:\n    subset: {text}\n    columns: {{}}\n")
+    assert f"sanitize.yaml:3:{said}" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
         ("tables: {a: truncate, a: truncate}", "duplicate key, first given on line 1"),
         ("tables: [", "is not YAML"),
         (b"\xff\xfe", "not UTF-8"),

@@ -3,8 +3,9 @@ import sqlite3
 import pytest
 
 from branchline.errors import BadInput, Failed, Refused
+from branchline.steps.preview import preview_sync
 from branchline.steps.promote import environment_at
-from branchline.steps.summary import facts_of
+from branchline.steps.summary import columns_of, facts_of
 from tests.workshop.application import application
 from tests.workshop.litter import litter, schema_served, version_served
 
@@ -225,6 +226,20 @@ def test_rows_that_pass_unmasked_are_counted_and_said(running):
     running.push()
     summary = running.run("sync_data", environment=STAGING, policy_ref="master")
     assert dict(facts_of(summary.sync))["rows kept as they are"] == "people 1 of 2 (staff)"
+
+
+def test_a_subset_is_said_before_and_its_rows_afterwards(running):
+    files = dict(application(2))
+    files[".branchline/sanitize.yaml"] = files[".branchline/sanitize.yaml"].replace(
+        "  people:\n", "  people:\n    subset: {where: \"email LIKE 'ann@%'\"}\n"
+    )
+    running.commit(files)
+    running.push()
+    with running.opened() as platform:
+        told = preview_sync(platform, "store/production", STAGING, "master")
+    assert dict(told.facts)["subset"] == "people where email LIKE 'ann@%'; without rows that refer to others"
+    summary = running.run("sync_data", environment=STAGING, policy_ref="master")
+    assert {rows for table, rows, *_ in columns_of(summary.sync) if table == "people"} == {"1 of 2"}
 
 
 def test_an_empty_mount_does_not_stop_a_sync(home):

@@ -189,12 +189,12 @@ class _Reader:
             self._say(at, f"is {_named(value)}; allowed: truncate, rebuild, or a mapping with `columns`")
             return TableRule()
         body = self._mapping(at, value, {"columns", "where", "keep_rows", "subset"})
-        keep, subset = body.get("keep_rows"), body.get("subset")
+        keep = body.get("keep_rows")
         return TableRule(
             columns=self._each((*at, "columns"), body.get("columns", {}), self._column),
             where=self._text((*at, "where"), body.get("where", ""), "an SQL condition"),
             keep_rows=None if keep is None else self._keep_rows((*at, "keep_rows"), keep),
-            subset=None if subset is None else self._subset((*at, "subset"), subset),
+            subset=self._subset((*at, "subset"), body["subset"]) if "subset" in body else None,
         )
 
     def _subset(self, at: Address, value: Any) -> Subset | None:

@@ -59,8 +59,10 @@ READING = {
     "timezone": "UTC",
     "lc_monetary": "C",
     "max_parallel_workers_per_gather": "0",
+    "jit": "off",
 }
-"""row_security off: a table whose policies would hide rows is an error, not a copy with fewer rows."""
+"""row_security off: a table whose policies would hide rows is an error, not a copy with fewer rows. jit off: for conditions of a subset
+it took longer than it saved."""
 NOTICING_AN_END = 140000, {"client_connection_check_interval": "500ms"}
 """Since this version a server can notice that a client has ended while it waits or computes."""
 _KEEP = "branchline keep"
