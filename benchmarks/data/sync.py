@@ -64,7 +64,12 @@ def _postgresql(
     from branchline.adapters.databases.postgresql_snapshot import opened  # noqa: PLC0415
 
     server = PostgresqlServer(account.socket or account.host, account.port, account.user, account.password)
-    return opened(server, source), closing(PostgresqlLoader(server, target, account.user))
+    return opened(server, source), closing(PostgresqlLoader(server, server, server, target, _same_locale))
+
+
+def _same_locale(_locale: object) -> None:
+    """The benchmark's databases all have the server's own."""
+    raise AssertionError("source and target differ in encoding or locale")
 
 
 def _mariadb(
