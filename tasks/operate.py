@@ -12,7 +12,7 @@ from branchline.domain.activity import Want
 from branchline.operation import Request
 from branchline.steps.preflight import ensure_environment
 from branchline.steps.promote import TargetTier, environment_at, promotion_pair
-from branchline.steps.sync import sync_source
+from branchline.steps.sync_source import sync_source
 from branchline.wiring import open_platform
 
 WAIT_SECONDS = 3600.0

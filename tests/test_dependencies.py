@@ -44,6 +44,18 @@ def test_bounds_that_guard_a_known_fault_are_there_with_their_reason():
         assert "#" in line, line
 
 
+def test_only_a_sync_pays_for_what_only_a_sync_needs():
+    ways_in = [
+        "branchline.cli",
+        "branchline.wiring",
+        *(f"flows.{each.stem}" for each in (ROOT / "flows").glob("*.py")),
+    ]
+    slow = {"polars", "numpy", "faker", "psycopg", "pymysql", "alembic"}
+    code = f"import sys, {', '.join(ways_in)}; print(*({slow} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.server
 def test_a_scheduled_deployment_creates_a_run(server):
     flow = ask(f"{server}/flows/", {"name": "guarded"})

@@ -129,9 +129,14 @@ def test_each_flow_completes_and_leaves_its_activity_and_its_summary(stage: Stag
     assert (run["state_type"], run["name"]) == ("COMPLETED", name), run["state"]["message"]
     activity = stage.activity(run["id"])
     assert (activity.project, activity.outcome) == (project, "success")
-    (artifact,) = stage.server.artifacts(run["id"])
-    assert artifact["type"] == "markdown"
-    assert activity.id in artifact["data"]
+    (summary,) = [each for each in stage.server.artifacts(run["id"]) if each["type"] == "markdown"]
+    assert activity.id in summary["data"]
+
+
+def test_a_sync_shows_how_far_it_is(stage: Stage) -> None:
+    run = stage.ended("sync-data")
+    (sight,) = [each for each in stage.server.artifacts(run["id"]) if each["type"] == "progress"]
+    assert float(sight["data"]) == 100
 
 
 def test_what_the_runs_did_is_what_branchline_shows(stage: Stage) -> None:
@@ -182,7 +187,7 @@ def test_a_refusal_fails_the_run_with_the_commands_own_words(
     assert number in message
     assert words in message
     assert "\n  next: " in message
-    log = stage.server.log_with(flow_run["id"], "Finished in state Failed")
+    log = stage.server.log_with(flow_run["id"], "type=FAILED)")
     assert log.count(message) == 1
     assert not [line for line in log if "Traceback" in line]
 

@@ -12,9 +12,7 @@ from rich.markup import escape
 from branchline.cli.operations import Environment, Json
 from branchline.cli.terminal import err, out, show_json, show_table, working
 from branchline.errors import Refused
-from branchline.steps.policies import chosen_policy, draft_policy, preview_rows
 from branchline.steps.promote import environment_at
-from branchline.steps.sync import policy_problems
 from branchline.wiring import open_platform
 
 app = typer.Typer(help="Sanitization policies: what happens to each column and file.", no_args_is_help=True)
@@ -36,6 +34,8 @@ def suggest(
     ] = None,
 ) -> None:
     """Write a first policy from the live schema to standard output: names, types and sampled values are looked at."""
+    from branchline.steps.policies import draft_policy  # noqa: PLC0415 - 0.2 s of Polars and NumPy that no other command needs
+
     platform = open_platform()
     with working("reading the schema and samples"):
         draft = draft_policy(platform, environment_at(platform, environment), extends or ())
@@ -45,6 +45,9 @@ def suggest(
 @app.command()
 def check(environment: Environment, file: File = None, ref: Ref = None, json: Json = False) -> None:
     """Compare a policy with the live schema and files: exit code 0 when a sync would run, 3 when not."""
+    from branchline.steps.policies import chosen_policy  # noqa: PLC0415 - as above
+    from branchline.steps.sync import policy_problems  # noqa: PLC0415 - as above
+
     platform = open_platform()
     found = environment_at(platform, environment)
     with working("comparing the policy with the live schema and files", quiet=json):
@@ -69,6 +72,8 @@ def preview(
     json: Json = False,
 ) -> None:
     """Show masked rows only, as a sync would write them; nothing is changed."""
+    from branchline.steps.policies import chosen_policy, preview_rows  # noqa: PLC0415 - as above
+
     platform = open_platform()
     found = environment_at(platform, environment)
     with working("masking the first rows", quiet=json):

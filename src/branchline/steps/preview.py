@@ -18,7 +18,6 @@ from branchline.steps.preflight import assess_deploy, databases, deployable_comm
 from branchline.steps.promote import assess_promotion, environment_at
 from branchline.steps.rollback import assess_rollback, earlier_deployment
 from branchline.steps.summary import in_text
-from branchline.steps.sync import assess_sync, mounts, policy_of
 
 MOST_LISTED = 20
 
@@ -116,6 +115,8 @@ def preview_rollback(
 def preview_sync(
     platform: Platform, source_path: str, target_path: str, policy_ref: str | None, going: Going = PLAINLY
 ) -> Preview:
+    from branchline.steps.sync import assess_sync, mounts, policy_of  # noqa: PLC0415 - 0.2 s of Polars and NumPy that only a sync needs
+
     source, target = environment_at(platform, source_path), environment_at(platform, target_path)
     sentence = f"Sync {source.path} ({source.tier}) down to {target.path} ({target.tier}): data go down, sanitized; no code does"
     policy = policy_of(platform, source, policy_ref)

@@ -17,9 +17,8 @@ from typing import Any
 from branchline.config import SANITIZE_FILE
 from branchline.domain.environment import DataVersion, Deployment, Environment, service_and_engine
 from branchline.domain.gates import NOTHING, Override
-from branchline.domain.plan import TIERS
 from branchline.domain.policy import Policy
-from branchline.errors import BadInput, BranchlineError, Failed, Refused
+from branchline.errors import BadInput, BranchlineError, Failed
 from branchline.platform import Platform, Work
 from branchline.sanitize.checking import check, check_conditions
 from branchline.sanitize.files import check_files, sanitize_files
@@ -33,28 +32,6 @@ from branchline.steps.promote import environment_at
 from branchline.steps.sync_progress import SyncProgress, tell
 
 KEY_BYTES = 32
-
-
-def sync_source(platform: Platform, target: Environment, source_name: str | None) -> Environment:
-    """Where the data come from: the environment that was named, or Production. Raises BadInput, or Refused the wrong way."""
-    environments = platform.store.environments
-    if target.tier == "production":
-        raise Refused(
-            211,
-            f"Data never go up: a sync to {target.path} would overwrite orders and customers.",
-            f"branchline sync {target.project.name}/staging",
-        )
-    if source_name is not None:
-        source = environments.get(target.project.name, source_name)
-    else:
-        source = next(each for each in environments.of(target.project) if each.tier == "production")
-    if source.id == target.id or TIERS.index(source.tier) < TIERS.index(target.tier):
-        raise Refused(
-            212,
-            f"Data go down only, and {source.path} ({source.tier}) is not above {target.path} ({target.tier}).",
-            f"branchline plan sync {target.path}",
-        )
-    return source
 
 
 def preflight_sync(

@@ -17,7 +17,7 @@ from branchline.platform import Platform
 from branchline.steps.preflight import already_runs
 from branchline.steps.promote import environment_at, promotion_pair
 from branchline.steps.releases.creating import approvals_needed, pin
-from branchline.steps.sync import sync_source
+from branchline.steps.sync_source import sync_source
 
 CUTOFF, WINDOW, SYNC_WINDOW = "1h", "15m", "4h"
 """Where nobody says: how long before its time a train is filled, and how long after it a train or a sync may start."""

@@ -14,9 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from branchline.adapters.databases.sqlite_connection import connect, scrubbed
-from branchline.adapters.databases.sqlite_loader import SqliteLoader, make_durable
-from branchline.adapters.databases.sqlite_snapshot import opened
+from branchline.adapters.databases.sqlite_connection import connect, make_durable, scrubbed
 from branchline.errors import BadInput, Refused
 from branchline.ports import Loader, Snapshot
 
@@ -69,11 +67,15 @@ class SqliteDatabase:
 
     @contextmanager
     def snapshot(self, name: str) -> Iterator[Snapshot]:
+        from branchline.adapters.databases.sqlite_snapshot import opened  # noqa: PLC0415 - 0.1 s of Polars that few processes need
+
         with opened(self._existing(name)) as snapshot:
             yield snapshot
 
     @contextmanager
     def loader(self, name: str) -> Iterator[Loader]:
+        from branchline.adapters.databases.sqlite_loader import SqliteLoader  # noqa: PLC0415 - as above
+
         path = self._existing(name)
         if path.stat().st_size:
             raise Refused(

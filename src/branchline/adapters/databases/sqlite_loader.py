@@ -11,7 +11,6 @@ Nothing but masked values is ever in a parameter, and temporary tables stay in m
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from urllib.parse import quote
 import polars as pl
 
 from branchline.adapters.databases.clients import ahead
-from branchline.adapters.databases.sqlite_connection import connect, identifier, scrubbed
+from branchline.adapters.databases.sqlite_connection import connect, identifier, make_durable, scrubbed
 from branchline.adapters.databases.sqlite_schema import Address, address, quoted
 from branchline.adapters.databases.sqlite_snapshot import (
     Keys,
@@ -171,16 +170,6 @@ class SqliteLoader:
     def _target(self) -> sqlite3.Connection:
         assert self.target is not None, "finish comes first"
         return self.target
-
-
-def make_durable(path: Path) -> None:
-    """Has the file and its name on disk."""
-    for place in (path, path.parent):
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager
