@@ -42,14 +42,21 @@ def peak(job: Job) -> int:
     if child.returncode:
         lines = complaint.decode(errors="replace").strip().splitlines()
         raise DidNotRun(" ".join(lines[-COMPLAINT:]))
-    own, largest_child = json.loads(printed)["kilobytes"]
-    return max(most, int(own + largest_child) * 1024)
+    return max(most, int(json.loads(printed)["kilobytes"]) * 1024)
 
 
 def _family(parent: psutil.Process) -> list[psutil.Process]:
+    """Without a child that is about to become another program, and until then has the parent's memory."""
     with suppress(psutil.NoSuchProcess):
-        return [parent, *parent.children(recursive=True)]
+        own = parent.cmdline()
+        return [parent, *(child for child in parent.children(recursive=True) if _cmdline(child) != own)]
     return []
+
+
+def _cmdline(process: psutil.Process) -> list[str] | None:
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return None
 
 
 def _high_water(process: psutil.Process) -> int:

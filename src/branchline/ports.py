@@ -259,6 +259,11 @@ class Loader(Protocol):
     def answer(self, query: str) -> object:
         """The single value that a query gives; None when it gives no row."""
 
+    def analyze(self) -> None:
+        """Gathers what the engine plans queries by, where loading and `finish` have not. Called in another thread while the copy
+        is proved; `stop` ends it.
+        """
+
     def verify(self) -> Sequence[str]:
         """What the engine's own checks (structure, foreign keys) find wrong, without values."""
 

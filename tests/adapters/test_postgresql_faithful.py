@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from branchline.adapters.databases import postgresql_loader
+from branchline.adapters.databases import clients
 from branchline.adapters.databases.postgresql_snapshot import program
 from branchline.errors import Refused
 from branchline.sanitize.checking import check
@@ -102,9 +102,10 @@ def kept(bench: PostgresqlBench) -> SyncReport:
 
 @pytest.fixture(scope="module")
 def masked(bench: PostgresqlBench) -> SyncReport:
-    """Each table read in ranges of its pages, several at a time."""
+    """Each table in blocks of a few rows, several at a time."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(postgresql_loader, "SPLIT_PAGES", 1)
+        patched.setattr(clients, "PIPE_BYTES", 300)
+        patched.setattr(clients, "BLOCK_BYTES", 300)
         return bench.sync(policy(bench, MASKED), target="masked", scan=False)
 
 

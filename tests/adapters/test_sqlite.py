@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -59,3 +61,22 @@ def test_a_file_that_is_no_database_is_one_clear_error(bench: SqliteBench, conte
     with pytest.raises((Failed, Unavailable)) as caught, bench.database.snapshot("one"):
         pass
     assert caught.value.__context__ is None
+
+
+def test_when_a_mask_fails_nobody_reads_the_source_any_more(bench: SqliteBench) -> None:
+    bench.execute(
+        "one",
+        "CREATE TABLE t (v TEXT); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) INSERT INTO t SELECT hex(randomblob(100)) FROM n;",
+    )
+    bench.database.create("two")
+
+    def broken(_: object) -> NoReturn:
+        raise Failed(517, "The mask is broken.", "Choose another.")
+
+    with bench.database.snapshot("one") as source, bench.database.loader("two") as loader:
+        loader.begin(source)
+        with pytest.raises(Failed, match="The mask is broken") as caught:
+            loader.copy("t", ["v"], broken)
+        reading = [thread.name for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    assert caught.value.number == 517
+    assert reading == []

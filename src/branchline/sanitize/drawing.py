@@ -6,6 +6,7 @@ BLAKE3 of a sub-key per kind of value and the original, in this order, which is 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -19,8 +20,11 @@ from branchline.sanitize import pools
 
 
 def sub_key(key: bytes, kind: str) -> str:
-    """The key for one kind of value, as the hexadecimal text that is hashed before the original: 64 bytes, one block of BLAKE3."""
-    return hmac.new(key, kind.encode(), hashlib.sha256).hexdigest()
+    """The key for one kind of value, as the text that is hashed before the original: 128 bits in 22 characters, which leave room for
+    most originals in BLAKE3's one block of 64 bytes.
+    """
+    derived = hmac.new(key, kind.encode(), hashlib.sha256).digest()
+    return base64.b64encode(derived[:16]).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +134,23 @@ class Draw:
         return Person(first, self._avoiding("last_name", normal, digest, 3), digest, normal)
 
     def _avoiding(self, kind: str, identity: pl.Series, digest: Digest, start: int) -> pl.Series:
-        chosen = digest.word(start) % pools.pool(self.locale, kind).len()
+        size = pools.pool(self.locale, kind).len()
+        chosen = digest.word(start) % size
+        clash = self._clashes(kind, identity, chosen)
         for further in (1, 2):
-            chosen = chosen.alias("n")
-            clash = (
-                pl.DataFrame({"i": identity, "s": self.pick_slug(kind, chosen)})
-                .select(pl.col("i").str.contains(pl.col("s"), literal=True).fill_null(value=False))
-                .to_series()
-            )
             if not clash.any():
                 break
-            other = digest.word(start + further) % pools.pool(self.locale, kind).len()
-            chosen = other.zip_with(clash, chosen)
+            others = Digest(digest.hex.filter(clash)).word(start + further) % size
+            chosen = replaced(chosen, clash, others)
+            still = self._clashes(kind, identity.filter(clash), others)
+            clash = replaced(clash, clash, still)
         return chosen
+
+    def _clashes(self, kind: str, identity: pl.Series, chosen: pl.Series) -> pl.Series:
+        """Whether the identity contains the name."""
+        both = pl.DataFrame({"i": identity, "s": self.pick_slug(kind, chosen)})
+        contains = pl.col("i").str.contains(pl.col("s"), literal=True).fill_null(value=False)
+        return both.select(contains).to_series()
 
     @staticmethod
     def _gather(values: pl.Series, numbers: pl.Series) -> pl.Series:
@@ -164,6 +172,12 @@ def joined(*parts: pl.Series | str, between: str = "") -> pl.Series:
 def where(condition: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
     """Row by row one or the other; a NULL condition counts as no."""
     return no.zip_with(~condition.fill_null(value=False), yes)
+
+
+def replaced(values: pl.Series, rows: pl.Series, others: pl.Series) -> pl.Series:
+    """The others, in their order, in those rows; a row that is NULL in `rows` keeps its value."""
+    places = pl.select(pl.when(rows).then(rows.cast(pl.UInt32).cum_sum() - 1)).to_series()
+    return where(rows, others.gather(places), values)
 
 
 def permute(values: pl.Series, draw: Draw, kind: str, highest: int) -> pl.Series:

@@ -7,8 +7,11 @@ column holds them (`branchline.sanitize.leaks`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from threading import Lock
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from branchline.sanitize.texts import as_text
@@ -42,8 +45,8 @@ class Echoes:
         there = [_Text(each) for each in secrets if each.null_count() < each.len()]
         for column in beside.iter_columns():
             kept = _Text(column)
-            equal = [kept.rows_equal(secret) for secret in there]
-            rows = pl.concat(equal).unique() if equal else pl.Series([], dtype=pl.UInt32)
+            equal = [found for secret in there if (found := kept.rows_equal(secret)).size]
+            rows = pl.Series(np.unique(np.concatenate(equal))) if equal else pl.Series([], dtype=pl.UInt32)
             if keep is not None and rows.len():
                 rows = rows.filter(~keep.gather(rows))
             if rows.len():
@@ -58,14 +61,29 @@ class Echoes:
 
 
 class _Text:
-    """A column, its texts' lengths, and in small letters where somebody asks."""
+    """A column as text, and the lengths of its texts: 0 for those that are not there."""
 
     def __init__(self, values: pl.Series) -> None:
         self.values = as_text(values)
-        self.sizes = self.values.str.len_chars()
+        self.sizes = self.values.str.len_chars().fill_null(0).to_numpy()
+        self.numeric = values.dtype.is_numeric()
 
-    def rows_equal(self, other: _Text) -> pl.Series:
+    @cached_property
+    def numbers(self) -> npt.NDArray[np.bool_]:
+        """Which texts begin as a number does."""
+        return self.values.str.contains(r"^[-+]?\d").fill_null(value=False).to_numpy()
+
+    def rows_equal(self, other: _Text) -> npt.NDArray[np.intp]:
         """Which rows hold the same in both, whatever the case of its letters, and not nothing."""
-        likely = ((self.sizes == other.sizes) & (self.sizes > 0)).arg_true()
-        mine, theirs = (each.values.gather(likely).str.to_lowercase() for each in (self, other))
-        return likely.filter(mine == theirs)
+        alike = (self.sizes == other.sizes) & (self.sizes > 0)
+        if self.numeric:
+            alike &= other.numbers
+        likely = np.flatnonzero(alike)
+        if not likely.size:
+            return likely
+        both = pl.DataFrame(
+            [self.values.gather(likely).alias("one"), other.values.gather(likely).alias("other")]
+        )
+        same = pl.col("one").str.to_lowercase() == pl.col("other").str.to_lowercase()
+        equal: npt.NDArray[np.intp] = likely[both.select(same).to_series().to_numpy()]
+        return equal

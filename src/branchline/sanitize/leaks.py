@@ -12,16 +12,14 @@ called Berlin lives in Berlin), and whole numbers of fewer than seven digits.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import polars as pl
 
 from branchline.domain.policy import Policy, TableRule
 from branchline.domain.schema import Kind, Schema, Table
+from branchline.overlap import several_ahead
 from branchline.ports import Block, Snapshot
 from branchline.sanitize import scan
 from branchline.sanitize.echoes import MOST_VALUES, NONE_FOUND
@@ -42,7 +40,6 @@ _PASSES_PARTS_ON = ("keep", "redact", "json")
 _ADDRESS = pl.col("form").str.contains("@", literal=True) & ~pl.col("form").str.ends_with(f"@{DOMAIN}")
 _SUSPECT = pl.col("carried") | _ADDRESS
 _TELLING = pl.col("points") | (pl.col("times") < COMMON)
-_Done = TypeVar("_Done")
 _NO_HITS = {"row": pl.Int64, "form": pl.String, "carried": pl.Boolean}
 
 
@@ -80,6 +77,7 @@ class _Hits:
 
     found: list[pl.DataFrame] = field(default_factory=list)
     kept: int = 0
+    clean: scan.Clean = field(default_factory=scan.Clean)
 
     def frame(self) -> pl.DataFrame:
         return pl.concat(self.found) if self.found else pl.DataFrame(schema=_NO_HITS)
@@ -148,8 +146,12 @@ def _hits(
     done, total = 0, copy.estimate(table.name)
 
     def search(block: Block) -> tuple[Block, list[pl.DataFrame]]:
-        texts = ((where, _texts(block.frame[where.column])) for where in columns)
-        return block, [scan.search(text, originals, inside=where.inside) for where, text in texts]
+        return block, [
+            scan.search(
+                _texts(block.frame[where.column]), originals, inside=where.inside, clean=hits[where].clean
+            )
+            for where in columns
+        ]
 
     blocks = copy.blocks(table.name, [where.column for where in columns])
     for block, found_in in several_ahead(search, blocks, AT_ONCE):
@@ -168,18 +170,6 @@ def _texts(values: pl.Series) -> pl.Series:
     if values.dtype == pl.Binary:
         return as_text(values)
     return values if values.dtype == pl.String else values.clear().cast(pl.String)
-
-
-def several_ahead(work: Callable[[Block], _Done], blocks: Iterable[Block], at_once: int) -> Iterator[_Done]:
-    """What `work` gives for each block, in their order; some are worked on while one is used."""
-    with ThreadPoolExecutor(at_once, "search") as pool:
-        waiting: deque[Future[_Done]] = deque()
-        for block in blocks:
-            waiting.append(pool.submit(work, block))
-            if len(waiting) > at_once:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _to_search(table: Table, rule: TableRule, *, strict: bool) -> list[_Searched]:

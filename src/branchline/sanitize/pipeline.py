@@ -63,7 +63,14 @@ def replicate(
     clock.lap("finish")
     disarm(target, policy, progress)
     clock.lap("disarm")
-    findings = prove(source, target, policy, schema, originals, progress)
+    with ThreadPoolExecutor(1, "statistics") as beside:
+        analyzed = beside.submit(target.analyze)
+        try:
+            findings = prove(source, target, policy, schema, originals, progress)
+            analyzed.result()
+        except BaseException:
+            target.stop()
+            raise
     clock.lap("prove")
     return SyncReport(
         tables,

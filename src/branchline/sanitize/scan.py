@@ -11,6 +11,7 @@ is somebody's original and everybody's word; a check that cries wolf is ignored.
 
 from __future__ import annotations
 
+import mmap
 import re
 import secrets
 from threading import Lock
@@ -20,18 +21,19 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from branchline.sanitize.drawing import mostly_distinct
+from branchline.sanitize.drawing import mostly_distinct, replaced
 from branchline.sanitize.echoes import Echoes
 
 WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
 DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
-PLAIN = r"^[0-9a-z]+(?:[ .+'@%_\-][0-9a-z]+)*$"
-ONE_WORD = r"^[0-9A-Za-z]*$"
+PLAIN = r"^\w+(?:[ .+'@%_\-]\w+)*$"
 NUMBER = r"^ *[+(]*[0-9][0-9()./ \-]*$"
 DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])"
 LONGEST_RUN = 4
 FEWEST_DIGITS = 7
 SHORTEST = 8
+MOST_CLEAN = 1000
+"""Values of a column that are remembered as searched."""
 _WORDS = 1 << 23
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
@@ -41,24 +43,27 @@ Numbers = npt.NDArray[Any]
 def normal(values: pl.Series) -> pl.Series:
     """Words in small letters, one space between."""
     lower = values.str.to_lowercase()
-    plain = lower.str.contains(
-        PLAIN
-    )  # most are, and a regular expression's matches cost more than its answer
-    if plain.all():
+    odd = ~lower.str.contains(PLAIN)  # few, and a regular expression's matches cost more than its answer
+    if not odd.any():
         return lower
-    return lower.zip_with(plain, lower.str.extract_all(WORD).list.join(" "))
+    return replaced(lower, odd, lower.filter(odd).str.extract_all(WORD).list.join(" "))
 
 
 def telephone(values: pl.Series) -> pl.Series:
     """Digits only, without leading zeros; NULL where fewer than seven are left, it is a date, or more than a number."""
-    like_one = values.str.contains(NUMBER)
-    if like_one.any():
-        like_one &= ~values.str.contains(DATE)
-    numbers = pl.select(pl.when(like_one).then(values)).to_series()
+    text = pl.col("v")
+    numbers = (
+        values.to_frame("v")
+        .select(pl.when(text.str.contains(NUMBER) & ~text.str.contains(DATE)).then(text))
+        .to_series()
+    )
     if numbers.null_count() == numbers.len():
         return numbers
-    digits = numbers.str.replace_many(list(" +()./-"), [""] * 7).str.strip_chars_start("0")
-    return pl.select(pl.when(digits.str.len_bytes() >= FEWEST_DIGITS).then(digits)).to_series()
+    digits = text.str.replace_many(list(" +()./-"), [""] * 7).str.strip_chars_start("0")
+    long = pl.col("digits").str.len_bytes() >= FEWEST_DIGITS
+    return (
+        numbers.to_frame("v").select(digits.alias("digits")).select(pl.when(long).then("digits")).to_series()
+    )
 
 
 def telling(values: pl.Series, *, identifying: bool) -> pl.Series:
@@ -66,19 +71,18 @@ def telling(values: pl.Series, *, identifying: bool) -> pl.Series:
     values = values.drop_nulls()
     if not mostly_distinct(values):
         values = values.unique()
-    points = values.str.contains("@", literal=True)
-    if points.all():
+    if values.head(1).str.contains("@", literal=True).any() and values.str.contains("@", literal=True).all():
         return normal(values).alias("form")
     numbers = telephone(values)
     if numbers.null_count() < numbers.len():
         values = values.filter(numbers.is_null())
-    forms = normal(values)
-    points = forms.str.contains("@", literal=True)
-    if identifying and not points.all():
-        points |= (
-            (forms.str.len_chars() >= SHORTEST) & forms.str.contains(r"[ 0-9]") & ~values.str.contains(DATE)
-        )
-    return pl.concat([forms.filter(points), numbers.drop_nulls()]).alias("form")
+    form = pl.col("form")
+    points = form.str.contains("@", literal=True)
+    if identifying:
+        speaks = (form.str.len_chars() >= SHORTEST) & form.str.contains(r"[ 0-9]")
+        points |= speaks & ~pl.col("v").str.contains(DATE)
+    forms = pl.DataFrame({"v": values, "form": normal(values)}).select(form.filter(points)).to_series()
+    return pl.concat([forms, numbers.drop_nulls()]).alias("form")
 
 
 class Filter:
@@ -89,7 +93,7 @@ class Filter:
 
     def __init__(self) -> None:
         self._seed = secrets.randbits(63)
-        self._words = np.zeros(_WORDS, dtype=np.uint64)
+        self._words = _zeros()
         self._adding = Lock()
         self.empty = True
 
@@ -99,13 +103,21 @@ class Filter:
         one, other, bits = self._places(forms)
         with self._adding:
             self.empty = False
-            np.bitwise_or.at(self._words, one, bits)
-            np.bitwise_or.at(self._words, other, bits)
+            self._set(one, bits)
+            self._set(other, bits)
 
     def has(self, forms: pl.Series) -> pl.Series:
         """Which forms may have been added; the others were not."""
+        if self.empty:
+            return pl.Series([False], dtype=pl.Boolean).new_from_index(0, forms.len())
         one, other, bits = self._places(forms)
         return pl.Series((self._words[one] & self._words[other] & bits) == bits)
+
+    def _set(self, places: Numbers, bits: Numbers) -> None:
+        """All at once, which takes one of several that meet in a word, and then again those that were not taken."""
+        self._words[places] |= bits
+        lost = (self._words[places] & bits) != bits
+        np.bitwise_or.at(self._words, places[lost], bits[lost])
 
     def _places(self, forms: pl.Series) -> tuple[Numbers, Numbers, Numbers]:
         """Of each form: its two words, and its bits in both."""
@@ -115,6 +127,14 @@ class Filter:
         for shift in (52, 46, 40, 34):
             bits |= _ONE << (mixed >> shift & 63)
         return (hashes & (_WORDS - 1)).view(np.int64), (hashes >> 41).view(np.int64), bits
+
+
+def _zeros() -> Numbers:
+    """The words of a filter, in the large pages that random places want; memory is taken where it is first written to."""
+    memory = mmap.mmap(-1, 8 * _WORDS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, dtype=np.uint64)
 
 
 class Originals:
@@ -134,38 +154,75 @@ class Originals:
         self.masked.add(telling(values, identifying=identifying))
 
 
-def search(values: pl.Series, originals: Originals, *, inside: bool) -> pl.DataFrame:
+class Clean:
+    """Values in which nothing was found, so that a column of few values is searched once and not in each of its blocks."""
+
+    def __init__(self) -> None:
+        self._values = pl.Series([], dtype=pl.String)
+
+    def others(self, values: pl.Series) -> pl.Series:
+        """Those of the values that are not known to be clean."""
+        return values.filter(~values.is_in(self._values.implode())) if self._values.len() else values
+
+    def add(self, searched: pl.Series, found: pl.Series) -> None:
+        """Several threads at once may forget what one of them has added."""
+        if searched.len() <= MOST_CLEAN and self._values.len() <= MOST_CLEAN:
+            clean = searched.filter(~searched.is_in(found.implode()))
+            self._values = pl.concat([self._values, self.others(clean)])
+
+
+def search(values: pl.Series, originals: Originals, *, inside: bool, clean: Clean) -> pl.DataFrame:
     """What one block of a column may hold of the originals: `row` (within the block) and `form`.
 
-    `inside`: in pieces of its texts too.
+    `inside`: in pieces of its texts too. `clean`: the column's own.
     """
-    distinct = values.drop_nulls().unique()
-    if values.dtype != pl.String or distinct.is_empty() or originals.masked.empty:
-        return pl.DataFrame(schema={"row": pl.UInt32, "form": pl.String})
-    found = forms(distinct, inside=inside)
-    found = found.filter(originals.masked.has(found["form"]))
+    nothing = pl.DataFrame(schema={"row": pl.UInt32, "form": pl.String})
+    if values.dtype != pl.String or originals.masked.empty:
+        return nothing
+    distinct = clean.others(values.drop_nulls().unique())
+    if distinct.is_empty():
+        return nothing
+    parts = _parts(distinct, inside=inside)
+    hits = [part.filter(hit) for part in parts if (hit := originals.masked.has(part["form"])).any()]
+    found = pl.concat([nothing.rename({"row": "text"}), *hits]).drop_nulls()
     found = found.filter(~originals.passed.has(found["form"]))
     named = found.select(distinct.gather(found["text"]).alias("value"), "form").unique()
+    clean.add(distinct, named["value"])
+    if named.is_empty():
+        return nothing
     rows = pl.DataFrame({"value": values}).with_row_index("row")
     return rows.join(named, on="value", how="inner").select("row", "form")
 
 
 def forms(texts: pl.Series, *, inside: bool) -> pl.DataFrame:
     """Every form that texts contain: the columns `text` (a position) and `form`."""
+    return pl.concat(_parts(texts, inside=inside)).drop_nulls()
+
+
+def _parts(texts: pl.Series, *, inside: bool) -> list[pl.DataFrame]:
+    """The forms by where in a text they are; NULL where there is none."""
     texts = _unescaped(texts)
     places = pl.int_range(texts.len(), eager=True, dtype=pl.UInt32)
     if not inside:
-        both = [pl.DataFrame({"text": places, "form": form}) for form in (normal(texts), telephone(texts))]
-        return pl.concat(both).drop_nulls()
-    one_word = texts.str.contains(ONE_WORD)
-    parts = [_all_forms(texts.filter(~one_word), places.filter(~one_word))]
-    if one_word.any():
-        alone = forms(texts.filter(one_word), inside=False)
-        parts.append(alone.with_columns(places.filter(one_word).gather(alone["text"]).alias("text")))
-    return pl.concat(parts)
+        return [pl.DataFrame({"text": places, "form": form}) for form in (normal(texts), telephone(texts))]
+    one_word = _one_form(texts)
+    if one_word.all():
+        return _parts(texts, inside=False)
+    alone = [
+        part.select(places.filter(one_word).gather(part["text"]).alias("text"), "form")
+        for part in _parts(texts.filter(one_word), inside=False)
+    ]
+    return [*_all_forms(texts.filter(~one_word), places.filter(~one_word)), *alone]
 
 
-def _all_forms(texts: pl.Series, places: pl.Series) -> pl.DataFrame:
+def _one_form(texts: pl.Series) -> pl.Series:
+    """Which texts are one word and hold no number but themselves, so that nothing smaller is in them."""
+    text = pl.col("v")
+    whole = text.str.contains(f"^{WORD}$") & (text.str.contains(NUMBER) | ~text.str.contains(DIGITS))
+    return texts.to_frame("v").select(whole).to_series()
+
+
+def _all_forms(texts: pl.Series, places: pl.Series) -> list[pl.DataFrame]:
     """Of texts that hold several words: each whole, its runs of words, its numbers."""
     words = pl.DataFrame({"text": places, "form": texts.str.to_lowercase().str.extract_all(WORD)})
     whole = words.with_columns(pl.col("form").list.join(" "))
@@ -192,7 +249,7 @@ def _all_forms(texts: pl.Series, places: pl.Series) -> pl.DataFrame:
         .drop_nulls()
     )
     parts.append(numbers.with_columns(telephone(numbers["form"]).alias("form")).drop_nulls())
-    return pl.concat(parts)
+    return parts
 
 
 def _unescaped(texts: pl.Series) -> pl.Series:

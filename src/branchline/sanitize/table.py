@@ -11,7 +11,7 @@ from branchline.domain.policy import ColumnRule, Policy, TableRule
 from branchline.domain.schema import Table
 from branchline.errors import Failed, Refused
 from branchline.ports import Block
-from branchline.sanitize.drawing import Draw, Person, joined, where
+from branchline.sanitize.drawing import Draw, Person, joined, replaced, where
 from branchline.sanitize.masks import DOMAIN, Mask, Unmaskable, catalogue
 from branchline.sanitize.scan import Originals
 
@@ -222,7 +222,7 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
         positions = same.arg_true()
         again = fitted(mask, mask.apply(values.filter(same), draw), draw)
         masked = (
-            masked.scatter(positions, again) if masked.dtype != pl.String else _placed(masked, same, again)
+            masked.scatter(positions, again) if masked.dtype != pl.String else replaced(masked, same, again)
         )
     raise Failed(
         516, f"The mask {mask.name} keeps giving back what went in.", "Choose another mask for that column."
@@ -250,11 +250,6 @@ def fitted(mask: Mask, masked: pl.Series, draw: Draw) -> pl.Series:
     else:
         shorter = masked.str.tail(length) if draw.unique else masked.str.head(length)
     return where(long, shorter, masked)
-
-
-def _placed(masked: pl.Series, same: pl.Series, again: pl.Series) -> pl.Series:
-    places = pl.select(pl.when(same).then(same.cast(pl.UInt32).cum_sum() - 1)).to_series()
-    return where(same, again.gather(places), masked)
 
 
 def _passing(keep: pl.Series | None, values: pl.Series, masked: pl.Series) -> pl.Series:

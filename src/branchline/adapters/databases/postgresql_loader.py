@@ -3,8 +3,8 @@
 The schema comes by pg_dump and goes by pg_restore, in two sections with the rows between them. Whatever runs code of the
 source (functions in checks, indexes and views; `disarm:`) runs as the version's own owner, who can do no more than the
 application can. Rows go from a psql that
-reads to a psql that writes: straight through a pipe where nothing is masked, else through Polars, masked columns first.
-Large tables are read and written in ranges of their pages, several at a time.
+reads to a psql that writes: straight through a pipe where nothing is masked, else through Polars, masked columns first,
+several blocks at a time.
 """
 
 # ruff: noqa: S608 - names are quoted by `identifier`, conditions were probed
@@ -16,14 +16,14 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import PIPE
-from threading import Semaphore
+from typing import IO
 
 import polars as pl
 
-from branchline.adapters.databases.clients import Client, Clients, ahead, line_blocks, write_all
+from branchline.adapters.databases.clients import Client, Clients, line_blocks, write_all
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
     PostgresqlServer,
@@ -42,13 +42,10 @@ from branchline.adapters.databases.postgresql_snapshot import (
 from branchline.adapters.databases.text_rows import Fields, fields, write_rows
 from branchline.domain.schema import Column
 from branchline.errors import Failed
+from branchline.overlap import ahead, several_ahead
 from branchline.ports import Block, MaskBlock, Snapshot
 
-SPLIT_PAGES = 4096
-"""32 MiB: a smaller table is copied in one piece."""
 _READABLE = ("text", "json", "integer")
-TID_RANGES = 140000
-"""The first version that reads a range of pages without reading the others."""
 WRITING = {
     "synchronous_commit": "off",
     "maintenance_work_mem": "256MB",
@@ -91,7 +88,6 @@ class PostgresqlLoader:
         self._clients = Clients()
         self.jobs = jobs or max(2, os.cpu_count() or 2)
         self.source: PostgresqlSnapshot | None = None
-        self._streams = Semaphore(self.jobs)
         self._directory = tempfile.TemporaryDirectory(prefix="branchline-schema-")
         self._dump = Path(self._directory.name) / "schema"
 
@@ -108,6 +104,15 @@ class PostgresqlLoader:
         if not isinstance(source, PostgresqlSnapshot):
             raise TypeError("a PostgreSQL version is filled from a PostgreSQL snapshot")
         self.source = source
+        with ThreadPoolExecutor(1, "schema") as beside:
+            dumped = beside.submit(self._dump_schema, source)
+            with source.asking("reading the source's locale") as connection:
+                wanted = locale_of(connection)
+            made = self._prepared(wanted)
+            dumped.result()
+        self._restore_tables(made)
+
+    def _dump_schema(self, source: PostgresqlSnapshot) -> None:
         self._run(
             "reading the schema",
             *(program("pg_dump"), "-Fc", "--schema-only", "--no-owner", "--no-acl", "--no-publications"),
@@ -115,14 +120,17 @@ class PostgresqlLoader:
             *(f"--lock-wait-timeout={LOCK_WAIT_MILLISECONDS}", f"--file={self._dump}"),
             environment=source.server.environment(source.database),
         )
-        with source.asking("reading the source's locale") as connection:
-            wanted = locale_of(connection)
+
+    def _prepared(self, wanted: Locale) -> set[str]:
+        """The new version with the source's locale and extensions; gives the schemas that are there now."""
         with scrubbed("looking at the new version"), self.admin.connect(self.database) as target:
             made = locale_of(target)
-        if wanted != made:
-            self._remake(wanted)
-        self._extend()
-        self._restore("pre-data")
+            if wanted == made:
+                return self._extended(target)
+        self._remake(wanted)
+        with scrubbed("looking at the new version"), self.admin.connect(self.database) as target:
+            return self._extended(target)
+        raise AssertionError
 
     def copy(
         self, table: str, masked: Sequence[str], mask: MaskBlock, *, where: str = "", keep: str = ""
@@ -130,57 +138,27 @@ class PostgresqlLoader:
         source = self._source()
         columns = {column.name: column for column in source.table(table).stored}
         order = [columns[name] for name in [*masked, *(name for name in columns if name not in masked)]]
-        ranges = self._ranges(table, where)
-        whole = len(ranges) == 1 and not source.place(table).partitioned
+        if masked:
+            return self._masked(table, order, len(masked), mask, where, keep)
+        if source.wait_while_lagging is not None:
+            return self._pumped(table, order, where, source.wait_while_lagging)
+        return self._piped(table, order, where)
 
-        def stream(condition: str) -> int:
-            with self._streams:
-                into = self._writing(table, order, whole=whole)
-                if not masked and source.wait_while_lagging is not None:
-                    return self._pumped(table, order, condition, into, source.wait_while_lagging)
-                if not masked:
-                    return self._piped(table, order, condition, into)
-                return self._masked(table, order, len(masked), mask, condition, keep, into)
-
-        with ThreadPoolExecutor(len(ranges), f"copy {table}") as pool:
-            try:
-                return sum(pool.map(stream, ranges))
-            except BaseException:
-                self.stop()
-                raise
-
-    def _ranges(self, table: str, where: str) -> list[str]:
-        """Conditions that share a large table's rows out."""
-        source = self._source()
-        sql = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
-        ((pages,),) = source.ask(f"measuring {table}", sql, (source.place(table).sql,))
-        pieces = (
-            self.jobs if pages >= SPLIT_PAGES and source.connection.info.server_version >= TID_RANGES else 1
-        )
-        if pieces == 1:
-            return [where]
-        edges = [f"'({pages * at // pieces},0)'::tid" for at in range(pieces)]
-        ranges = [
-            f"ctid >= {edge}" + (f" AND ctid < {edges[at + 1]}" if at + 1 < pieces else "")
-            for at, edge in enumerate(edges)
-        ]
-        return [f"({where}\n) AND {each}" if where else each for each in ranges]
-
-    def _writing(self, table: str, order: Sequence[Column], *, whole: bool) -> Sequence[str]:
-        """What the writing psql does. Rows of a table that one transaction empties and fills are frozen at once."""
-        into = self._source().place(table).sql
+    def _writing(self, table: str, order: Sequence[Column], stdin: int | IO[bytes]) -> Client:
+        """The psql that writes. Rows of a table that one transaction empties and fills are frozen at once."""
+        place = self._source().place(table)
         listed = ", ".join(identifier(column.name) for column in order)
-        start = f"BEGIN; TRUNCATE ONLY {into}" if whole else "BEGIN"
-        return start, f"COPY {into} ({listed}) FROM STDIN{' WITH (FREEZE)' if whole else ''}", "COMMIT"
+        frozen = "" if place.partitioned else " WITH (FREEZE)"
+        start = "BEGIN" if place.partitioned else f"BEGIN; TRUNCATE ONLY {place.sql}"
+        commands = (start, f"COPY {place.sql} ({listed}) FROM STDIN{frozen}", "COMMIT")
+        return psql(self.owner, self.database, WRITING, commands, stdin=stdin, stdout=PIPE)
 
-    def _piped(self, table: str, order: Sequence[Column], where: str, into: Sequence[str]) -> int:
+    def _piped(self, table: str, order: Sequence[Column], where: str) -> int:
         """From one psql to the other, not through this process."""
         source = self._source()
         with (
             source.reader(_query(source, table, order, where)) as reading,
-            self._clients.running(
-                psql(self.owner, self.database, WRITING, into, stdin=reading.stdout, stdout=PIPE)
-            ) as writing,
+            self._clients.running(self._writing(table, order, reading.stdout)) as writing,
         ):
             reading.stdout.close()
             said = writing.stdout.read()
@@ -192,16 +170,13 @@ class PostgresqlLoader:
         table: str,
         order: Sequence[Column],
         where: str,
-        into: Sequence[str],
         wait: Callable[[], None],
     ) -> int:
         """From one psql to the other through this process, which waits between blocks."""
         source = self._source()
         with (
             source.reader(_query(source, table, order, where)) as reading,
-            self._clients.running(
-                psql(self.owner, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
-            ) as writing,
+            self._clients.running(self._writing(table, order, PIPE)) as writing,
         ):
             try:
                 for block in line_blocks(reading.stdout):
@@ -222,18 +197,20 @@ class PostgresqlLoader:
         mask: MaskBlock,
         where: str,
         keep: str,
-        into: Sequence[str],
     ) -> int:
         source, names = self._source(), [column.name for column in order]
 
-        def lines() -> Iterator[memoryview]:
-            for rows in ahead(source.frames(table, names, where, keep)):
-                yield write_rows(_masked(rows, order, masked, mask, keep=bool(keep)))
+        def masked_lines(written: bytes) -> memoryview:
+            rows = source.fields(table, names, keep, written)
+            return write_rows(_masked(rows, order, masked, mask, keep=bool(keep)))
 
-        into_it = psql(self.owner, self.database, WRITING, into, stdin=PIPE, stdout=PIPE)
-        with self._clients.running(into_it) as writing:
+        with (
+            closing(ahead(source.lines(table, names, where, keep))) as read,
+            closing(several_ahead(masked_lines, read, self.jobs)) as done,
+            self._clients.running(self._writing(table, order, PIPE)) as writing,
+        ):
             try:
-                for block in ahead(lines()):
+                for block in done:
                     write_all(writing.stdin, block)
                 writing.stdin.close()
             except BrokenPipeError:
@@ -251,7 +228,7 @@ class PostgresqlLoader:
     def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - nothing of its own to rebuild
         source = self._source()
         source.check_unchanged()
-        self._restore("post-data")
+        self._restore("post-data", f"--jobs={self.jobs}")
         with scrubbed("completing the copy"), self._connected() as target:
             for schema, name in source.ask("reading sequences", _SEQUENCES):
                 sequence = f"{identifier(schema)}.{identifier(name)}"
@@ -263,7 +240,11 @@ class PostgresqlLoader:
             for schema, name in target.execute(_VIEWS.format("true")).fetchall():
                 if (schema, name) in filled:
                     target.execute(f"REFRESH MATERIALIZED VIEW {identifier(schema)}.{identifier(name)}")
-            target.execute("ANALYZE")
+
+    def analyze(self) -> None:
+        with self._clients.running(psql(self.owner, self.database, WRITING, ["ANALYZE"])) as client:
+            if failure := refused(client, "gathering statistics"):
+                raise failure
 
     def execute(self, statement: str) -> None:
         with scrubbed("disarming", 508), self._connected() as target:
@@ -298,46 +279,46 @@ class PostgresqlLoader:
         with self.owner.connect(self.database, WRITING) as target:
             yield target
 
-    def _extend(self) -> None:
+    def _extended(self, target: Connection) -> set[str]:
         """The source's extensions, in the versions that this server has; only an administrator may make them all."""
         wanted = "SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'"
         listed = self._source().ask("looking for extensions", wanted)
         owner = identifier(self.owner.user)
-        with scrubbed("making extensions"), self.admin.connect(self.database) as target:
+        with scrubbed("making extensions"):
             for name, schema in listed:
                 if schema not in ("public", "pg_catalog"):
                     target.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)} AUTHORIZATION {owner}")
                 place = f"SCHEMA {identifier(schema)} " if schema != "pg_catalog" else ""
                 target.execute(f"CREATE EXTENSION IF NOT EXISTS {identifier(name)} {place}CASCADE")
+            return {name for (name,) in target.execute("SELECT nspname FROM pg_namespace").fetchall()}
+        raise AssertionError
 
-    def _restore(self, section: str) -> None:
+    def _restore_tables(self, made: Collection[str]) -> None:
+        """All that comes before the rows but extensions, and schemas that are there: neither would be the owner's to make."""
         listed = self._run(
-            "reading the schema", program("pg_restore"), "--list", f"--section={section}", str(self._dump)
+            "reading the schema", program("pg_restore"), "--list", "--section=pre-data", str(self._dump)
         )
-        wanted = self._dump.with_name(section)
-        made = self._made_schemas()
+        there = self._source().ask("reading the schema", "SELECT oid, nspname FROM pg_namespace")
+        oids = {int(oid) for oid, name in there if name in made}
         lines = [
             line
             for line in listed.split("\n")
             if not _EXTENSION_IN_LIST.match(line)
-            and not ((found := _SCHEMA_IN_LIST.match(line)) and int(found.group(1)) in made)
+            and not ((found := _SCHEMA_IN_LIST.match(line)) and int(found.group(1)) in oids)
         ]
+        wanted = self._dump.with_name("pre-data")
         wanted.write_text("\n".join(lines))
+        self._restore("pre-data", f"--use-list={wanted}")
+
+    def _restore(self, section: str, *options: str) -> None:
         self._run(
             "making the schema",
             *(program("pg_restore"), "--exit-on-error", "--no-owner", "--no-acl"),
-            *(f"--section={section}", f"--use-list={wanted}", f"--dbname={self.database}"),
-            *([f"--jobs={self.jobs}"] if section == "post-data" else []),
-            str(self._dump),
-            environment=self.owner.environment(self.database, WRITING),
+            *(f"--section={section}", *options, f"--dbname={self.database}", str(self._dump)),
+            environment=self.owner.environment(
+                self.database, {**WRITING, "max_parallel_maintenance_workers": str(self.jobs - 1)}
+            ),
         )
-
-    def _made_schemas(self) -> set[int]:
-        """The source's schemas that the new version has already, by their oids in the source."""
-        with scrubbed("looking at the new version"), self._connected() as target:
-            here = {name for (name,) in target.execute("SELECT nspname FROM pg_namespace").fetchall()}
-        there = self._source().ask("reading the schema", "SELECT oid, nspname FROM pg_namespace")
-        return {int(oid) for oid, name in there if name in here}
 
     def _run(self, doing: str, *command: str, environment: dict[str, str] | None = None) -> str:
         with self._clients.running(Client(command, environment or {}, stdout=PIPE)) as client:
@@ -367,20 +348,19 @@ def _masked(
     done = mask(Block(block, passing, None, beside))
     if done.columns != block.columns or done.height != block.height:
         raise AssertionError("the masked block has other rows or columns")
-    written = [_field(done[column.name], column) for column in secret]
+    written = fields(pl.DataFrame([_text(done[column.name], column) for column in secret]))
     if passing is not None and passing.any():
-        written = [rows.frame[each.name].zip_with(passing, each) for each in written]
-    return pl.DataFrame([*written, *(rows.frame[column.name] for column in kept)])
-
-
-def _field(masked: pl.Series, column: Column) -> pl.Series:
-    if masked.dtype == pl.Binary and column.kind == "binary":
-        return (
-            pl.select(pl.concat_str(pl.lit("\\\\x"), pl.lit(masked).bin.encode("hex")))
-            .to_series()
-            .alias(masked.name)
+        written = pl.DataFrame(
+            [rows.frame[each.name].zip_with(passing, each) for each in written.iter_columns()]
         )
-    return fields(masked.cast(pl.String))
+    return written.hstack([rows.frame[column.name] for column in kept])
+
+
+def _text(masked: pl.Series, column: Column) -> pl.Series:
+    if masked.dtype == pl.Binary and column.kind == "binary":
+        written = pl.concat_str(pl.lit("\\x"), pl.lit(masked).bin.encode("hex"))
+        return pl.select(written.alias(masked.name)).to_series()
+    return masked.cast(pl.String)
 
 
 def _copied(said: bytes) -> int:

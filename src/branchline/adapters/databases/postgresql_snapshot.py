@@ -22,7 +22,7 @@ from typing import IO, Any
 import polars as pl
 import psycopg
 
-from branchline.adapters.databases.clients import Client, Clients, ahead, line_blocks
+from branchline.adapters.databases.clients import Client, Clients, line_blocks
 from branchline.adapters.databases.ordering import newest_first
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
@@ -43,6 +43,7 @@ from branchline.adapters.databases.postgresql_schema import (
 from branchline.adapters.databases.text_rows import Fields, read_rows, typed
 from branchline.domain.schema import Schema, Table
 from branchline.errors import Failed, Unavailable
+from branchline.overlap import ahead
 from branchline.ports import Block
 
 READING = {
@@ -207,7 +208,8 @@ class PostgresqlSnapshot:
         kinds: Mapping[str, str] = {column.name: column.kind for column in known.columns}
         keys = [name for name in key_columns(known) if name not in columns]
         wanted = [*columns, *keys] or [known.columns[0].name]
-        for rows in ahead(self.frames(table, wanted, where, keep)):
+        for written in ahead(self.lines(table, wanted, where, keep)):
+            rows = self.fields(table, wanted, keep, written)
             meant = {name: rows.values(name) for name in wanted}
             locator = (
                 Keys(pl.DataFrame([meant[name] for name in key_columns(known)]))
@@ -217,26 +219,30 @@ class PostgresqlSnapshot:
             block = pl.DataFrame([as_kind(meant[name], kinds[name]) for name in columns])
             yield Block(block, rows.frame[_KEEP] == "t" if keep else None, locator)
 
-    def frames(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> Iterator[Fields]:
-        """Fields as COPY writes them, in blocks; what `keep` says last."""
+    def lines(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> Iterator[bytes]:
+        """Rows as COPY writes them, in blocks; what `keep` says last."""
         select = ", ".join(f"{identifier(name)}" for name in columns) + (
             f", ({keep}\n) IS TRUE" if keep else ""
         )
         query = f"SELECT {select} FROM {self.rows(table)} WHERE {_condition(where)}"
-        names = [*columns, _KEEP] if keep else list(columns)
         with self.reader(query) as client:
-            try:
-                for block in line_blocks(client.stdout):
-                    if self.wait_while_lagging is not None:
-                        self.wait_while_lagging()
-                    yield read_rows(block, names)
-            except ValueError as error:
-                what = f"Reading {table}: {error}."
-                raise Failed(
-                    525, what, "Report this with the table's definition; nothing was switched."
-                ) from None
+            for block in line_blocks(client.stdout):
+                if self.wait_while_lagging is not None:
+                    self.wait_while_lagging()
+                yield block
             if failure := refused(client, f"reading {table}"):
                 raise failure
+
+    @staticmethod
+    def fields(table: str, columns: Sequence[str], keep: str, block: bytes) -> Fields:
+        """A block of `lines`, taken apart."""
+        try:
+            return read_rows(block, [*columns, _KEEP] if keep else columns)
+        except ValueError as error:
+            what = f"Reading {table}: {error}."
+            raise Failed(
+                525, what, "Report this with the table's definition; nothing was switched."
+            ) from None
 
     @contextmanager
     def reader(self, query: str) -> Iterator[Client]:

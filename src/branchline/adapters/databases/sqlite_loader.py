@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from urllib.parse import quote
 
 import polars as pl
 
-from branchline.adapters.databases.clients import ahead
 from branchline.adapters.databases.sqlite_connection import connect, identifier, make_durable, scrubbed
 from branchline.adapters.databases.sqlite_schema import Address, address, quoted
 from branchline.adapters.databases.sqlite_snapshot import (
@@ -32,6 +31,7 @@ from branchline.adapters.databases.sqlite_snapshot import (
     rows_missing,
     where_clause,
 )
+from branchline.overlap import ahead
 from branchline.ports import Block, MaskBlock, Snapshot
 
 NULL_MARK = "\x1e"
@@ -91,9 +91,12 @@ class SqliteLoader:
             writer = _Writer(source.copying, table, tuple(masked))
             if not masked:
                 return writer.plain(where)
-            blocks = ahead(source.blocks(table, masked, where=where, keep=keep))
-            insertions = ahead(writer.insertion(block, mask(block)) for block in blocks)
-            return sum(map(writer.write, insertions))
+            # closed, and so at rest, before anybody closes the connection that they read from
+            with (
+                closing(ahead(source.blocks(table, masked, where=where, keep=keep))) as blocks,
+                closing(ahead(writer.insertion(block, mask(block)) for block in blocks)) as insertions,
+            ):
+                return sum(map(writer.write, insertions))
         raise AssertionError
 
     def stop(self) -> None:
@@ -141,6 +144,9 @@ class SqliteLoader:
             row = target.execute(query).fetchone()
             return row[0] if row else None
         raise AssertionError
+
+    def analyze(self) -> None:
+        """`finish` has done so where the source has statistics."""
 
     def verify(self) -> Sequence[str]:
         target = self._target()

@@ -23,22 +23,17 @@ _TO_ESCAPE = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0": r"\0"}
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A block's rows as they were written. `plain`: no text in it holds an escape."""
+    """A block's rows as they were written, but for NULL. `escaped`: the columns that hold an escape."""
 
     frame: pl.DataFrame
-    plain: bool
+    escaped: frozenset[str]
 
     def values(self, column: str) -> pl.Series:
-        """What the fields of a column mean: NULL, and texts without their escapes."""
+        """What the fields of a column mean: texts without their escapes."""
         written = self.frame[column]
-        nulls = written == NULL
-        if nulls.any():
-            written = pl.select(pl.when(~nulls).then(written).alias(column)).to_series()
-        if self.plain:
+        if column not in self.escaped:
             return written
         escaped = written.str.contains("\\", literal=True).fill_null(value=False)
-        if not escaped.any():
-            return written
         meant = pl.Series(
             [_ESCAPE.sub(_meant, text) for text in written.filter(escaped).to_list()], dtype=pl.String
         )
@@ -57,6 +52,7 @@ def read_rows(block: bytes, columns: Sequence[str]) -> Fields:
             quote_char=None,
             infer_schema=False,
             empty_string_is_null=False,
+            null_values=NULL,
             raise_if_empty=False,
             new_columns=list(columns),
         )
@@ -64,15 +60,23 @@ def read_rows(block: bytes, columns: Sequence[str]) -> Fields:
         frame = pl.DataFrame()
     if frame.columns != list(columns):
         raise ValueError("rows with other fields than were asked for")
-    nulls = sum(int((column == NULL).sum()) for column in frame.iter_columns())
-    return Fields(frame, plain=block.count(b"\\") == nulls)
+    nulls = sum(column.null_count() for column in frame.iter_columns())
+    plain = block.count(b"\\") == nulls
+    return Fields(frame, frozenset() if plain else _holding(frame, re.escape("\\")))
 
 
-def fields(values: pl.Series) -> pl.Series:
+def fields(texts: pl.DataFrame) -> pl.DataFrame:
     """Texts as they are written; NULL stays NULL."""
-    if not values.str.contains(r"[\\\t\n\r\x00]").any():
-        return values
-    return values.str.replace_many(list(_TO_ESCAPE), list(_TO_ESCAPE.values()))
+    special = [pl.col(name) for name in _holding(texts, r"[\\\t\n\r\x00]")]
+    return texts.with_columns(
+        each.str.replace_many(list(_TO_ESCAPE), list(_TO_ESCAPE.values())) for each in special
+    )
+
+
+def _holding(texts: pl.DataFrame, pattern: str) -> frozenset[str]:
+    """The columns in which some text matches."""
+    found = texts.select(pl.all().str.contains(pattern).any())
+    return frozenset(column.name for column in found.iter_columns() if column.item())
 
 
 def write_rows(frame: pl.DataFrame) -> memoryview:
