@@ -49,6 +49,7 @@ _SPEAKS_OF_SCHEMA_ONLY = re.compile(
             r"server version: [\d.]+[^;\n]*; pg_dump version: [\d.]+",
             r"query would be affected by row-level security policy for table " + _NAME,
             r"canceling statement due to (lock timeout|conflict with recovery)",
+            r"deadlock detected",
         )
     )
 )
