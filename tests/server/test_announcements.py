@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from branchline.config.settings import Notifications
 from branchline.domain.activity import Want
+from branchline.domain.announcement import News
 from branchline.launch.duties import announcements as duty
 from branchline.launch.server import Server as Connection
 from branchline.operation import Request
 from branchline.platform import Platform
+from branchline.state.announcements import announce
 from tests.server.prefect_server import Server, until
 from tests.workshop.application import application
 from tests.workshop.home import Home
@@ -175,6 +177,28 @@ def test_people_are_notified_through_the_servers_blocks_in_plain_words(
     assert set(left.told) == {"event", "notification custom-webhook/ops"}
     assert left.note is not None
     assert left.note.startswith("notification slack-webhook/absent: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "event", "subject"),
+    [
+        ("success", "sync.finished", "store/staging: sync finished"),
+        ("failure", "release.failed", "store/staging: release failed"),
+        ("approval", "release.approval-needed", "store/staging: release waits for approval"),
+        ("missed", "release.missed", "store/staging: release was missed"),
+    ],
+)
+def test_each_kind_of_news_goes_to_the_blocks_that_are_named_for_it_and_to_no_other(
+    stage: Stage, platform: Platform, hook: Listener, kind: str, event: str, subject: str
+) -> None:
+    webhook(kind, hook.url), webhook("others", hook.url)
+    blocks = {each.name: ("custom-webhook/others",) for each in fields(Notifications)}
+    named = Notifications(**blocks | {kind: (f"custom-webhook/{kind}",)})
+    with platform.store.database.write() as session:
+        announce(session, News(f"branchline.{event}", "store/staging", {"release": "r-1"}), platform.clock())
+    duty.run(replace(platform, settings=replace(platform.settings, notifications=named)), stage.connection)
+    assert [(got.path, got.body["subject"]) for got in hook.got] == [(f"/{kind}", subject)]
+    assert platform.store.announcements.unsent() == ()
 
 
 def test_a_hook_that_says_no_is_tried_again_and_its_address_is_not_written_down(
