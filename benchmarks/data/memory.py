@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
 from benchmarks.data.commands import COMPLAINT, DidNotRun
 from benchmarks.data.contender import Job
+from benchmarks.data.high_water import high_water
 from benchmarks.data.sync import COMMAND, request
 
 EVERY = 0.02
@@ -21,7 +21,7 @@ LIMIT = 600.0
 def peak(job: Job) -> int:
     """Bytes: of all processes that lived at the same time, the sum of the most that each one had until then.
 
-    That most is the kernel's own record (VmHWM, as ru_maxrss), so nothing is missed between two looks.
+    That most is the kernel's own record, so nothing is missed between two looks.
     """
     with subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -32,7 +32,7 @@ def peak(job: Job) -> int:
         child.stdin = None
         parent, most, waited = psutil.Process(child.pid), 0, 0.0
         while child.poll() is None and waited < LIMIT:
-            most = max(most, sum(_high_water(each) for each in _family(parent)))
+            most = max(most, sum(high_water(each.pid) for each in _family(parent)))
             with suppress(subprocess.TimeoutExpired):
                 child.wait(EVERY)
             waited += EVERY
@@ -42,7 +42,7 @@ def peak(job: Job) -> int:
     if child.returncode:
         lines = complaint.decode(errors="replace").strip().splitlines()
         raise DidNotRun(" ".join(lines[-COMPLAINT:]))
-    return max(most, int(json.loads(printed)["kilobytes"]) * 1024)
+    return max(most, int(json.loads(printed)["bytes"]))
 
 
 def _family(parent: psutil.Process) -> list[psutil.Process]:
@@ -57,10 +57,3 @@ def _cmdline(process: psutil.Process) -> list[str] | None:
     with suppress(psutil.Error):
         return process.cmdline()
     return None
-
-
-def _high_water(process: psutil.Process) -> int:
-    with suppress(OSError, IndexError):
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace")
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024
-    return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from benchmarks.data.commands import run
 from benchmarks.data.contender import Job
+from benchmarks.data.high_water import high_water
 from benchmarks.data.server import Account
 from branchline.ports import Loader, Snapshot
 from branchline.sanitize.pipeline import replicate
@@ -85,7 +85,7 @@ def _mariadb(
 
 
 def main(told: Mapping[str, Any]) -> dict[str, object]:
-    """Does one sync; gives its seconds and the most kilobytes that this process had."""
+    """Does one sync; gives its seconds and the most memory that this process had."""
     policy = read_policy(told["policy"])
     started = time.perf_counter()
     with ExitStack() as stack:
@@ -93,7 +93,7 @@ def main(told: Mapping[str, Any]) -> dict[str, object]:
         snapshot, loader = stack.enter_context(source), stack.enter_context(target)
         report = replicate(snapshot, loader, policy, scan=told["scan"])
     seconds = {**report.seconds, "all": time.perf_counter() - started}
-    return {"seconds": seconds, "kilobytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    return {"seconds": seconds, "bytes": high_water("self")}
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ from tests.workshop.postgres import Server, newest_binaries, private_server
 from tests.workshop.postgresql_bench import HeldUp, PostgresqlBench, bench_on
 from tests.workshop.waiting import until
 
-pytestmark = pytest.mark.xdist_group("postgresql_failures")
 CANARY = "Zebulon Quagmire zq@canary.example"
 ROWS = f"""
 CREATE TABLE first (id int PRIMARY KEY, secret text, kept text);

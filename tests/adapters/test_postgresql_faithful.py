@@ -20,7 +20,6 @@ from branchline.sanitize.suggest import preview, sample, suggest
 from tests.workshop.postgres import Server
 from tests.workshop.postgresql_bench import PostgresqlBench, bench_on
 
-pytestmark = pytest.mark.xdist_group("postgresql_faithful")
 RICH = Path(__file__).parents[1] / "data" / "postgresql" / "rich.sql"
 MASKED = {"everything": {"t": "text", "ci": "token", "u": "token", "ip": "ip", "raw": "null"}, "one_column": {"t": "text"},
           "changed": {"b": "token"}, "Select": {"from": "token"}, "measured": {"place": "city"}, "capital": {"state": "null"},

@@ -21,7 +21,7 @@ from tests.browser.prefect_pages import Form, Pages
 from tests.server.prefect_server import Server, started
 from tests.server.tiny import Home, deploy, made_home, promote
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
 RUN_SECONDS = 120.0
 CAREFUL = "careful"

@@ -16,7 +16,7 @@ from tests.secrets.canaries import Canary, Written, search, written
 from tests.secrets.conftest import AT_RUN, Day
 from tests.secrets.originals import NO_ROOM
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("secrets")]
+pytestmark = pytest.mark.server
 ENVIRONMENTS = "home/environments/store"
 DATA = "(databases|mounts)/"
 OF_PRODUCTION = re.compile(f"{ENVIRONMENTS}/production/{DATA}")

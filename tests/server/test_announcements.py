@@ -29,7 +29,7 @@ from tests.workshop.application import application
 from tests.workshop.home import Home
 from tests.workshop.listener import Listener, listening
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 FLOW_RUN = "0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
 

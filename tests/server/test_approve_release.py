@@ -18,7 +18,7 @@ from flows.deploy_environment import deploy_environment
 from tests.server.tiny import Home, made_home
 from tests.workshop.ssh_keys import SshKey, made_key
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 DUE = datetime(2036, 12, 1, 13, tzinfo=UTC)
 HOSTILE = (
     "x'); DROP TABLE approvals; --",

@@ -19,7 +19,7 @@ from branchline.domain.activity import Activity
 from tests.server.prefect_server import PREFECT, Server, started, until
 from tests.server.tiny import Home, deploy, made_home
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 FLOWS = ("deploy", "build", "promote-to-production", "create-release", "run-release")
 PROJECTS = ("seen", "same", "broken", "limited", "ended", "joined", "watched", "made", "timed")

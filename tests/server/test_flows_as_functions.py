@@ -14,7 +14,7 @@ from flows.promote_to_staging import promote_to_staging
 from flows.roll_back_environment import roll_back_environment
 from tests.server.tiny import Home, made_home
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")

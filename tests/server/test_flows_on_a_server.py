@@ -19,7 +19,7 @@ from branchline.domain.activity import Activity
 from tests.server.prefect_server import Server, started, until
 from tests.server.tiny import Home, deploy, made_home, promote
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 REF = r"^[A-Za-z0-9][A-Za-z0-9._/+@-]{0,199}$"
 FLOWS = {

@@ -20,7 +20,7 @@ from branchline.launch.server import Server
 from branchline.wiring import CHECKOUT
 from tests.server.tiny import Home, deploy, made_home, promote
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 REGISTERED = yaml.safe_load((CHECKOUT / "deployments/prefect.yaml").read_text())["deployments"]
 ENTRYPOINTS = {each["entrypoint"] for each in REGISTERED if each["name"] == forms.DEPLOYMENT}

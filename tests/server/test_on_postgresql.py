@@ -14,7 +14,7 @@ from tests.workshop.home import Home
 from tests.workshop.postgres import Server, connected
 from tests.workshop.pushing import push
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from tests.workshop.home import Home
 from tests.workshop.litter import version_served
 from tests.workshop.pushing import command, of_a_pusher, push
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 WAITS = """\
 python3 -SI migrate.py

@@ -16,7 +16,7 @@ from branchline.launch.duties.sweep import sweep
 from tests.server.prefect_server import until
 from tests.server.upped import Upped
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 UNDONE = "nothing changed: its process ended before the switch; what it had made was removed"
 

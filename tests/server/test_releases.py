@@ -16,7 +16,7 @@ from tests.server.prefect_server import until
 from tests.server.upped import Upped
 from tests.workshop.litter import version_served
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
 
 
 def deployed(up: Upped, project: str) -> None:

@@ -20,7 +20,7 @@ from branchline.launch.server import Server
 from tests.server.prefect_server import until
 from tests.server.upped import Keeper, Upped, environment
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("server"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import IO
 
-BLOCK_BYTES = 8 * 2**20
-"""Of most blocks: with half of it, Polars' work for a block, whatever its size, takes a seventh more time in all."""
+BLOCK_BYTES = 4 * 2**20
+"""Of most blocks. With twice as much, rows pass a sixteenth faster, and the peak of memory grows with the rows of a table, by a third."""
 PIPE_BYTES = 2**20
 SET_PIPE_SIZE = 1031
 ENDING_SECONDS = 10
