@@ -12,9 +12,9 @@ from tests.workshop.application import application
 from tests.workshop.home import Home
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_here() -> Iterator[None]:
-    """A Prefect API for flows that are called in this process."""
+    """A Prefect API for flows that are called in this process; its settings end with the module, for they hold for the process."""
     # each flow run would wait up to a second for its heartbeat's end
     without_heartbeat = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
     with pytest.MonkeyPatch.context() as patch:
