@@ -5,15 +5,13 @@ Each engine brings a bench (tests/workshop/benches.py); what only one engine has
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from branchline.errors import BadInput, Refused
 from branchline.ports import Database, Snapshot
 from branchline.sanitize.pipeline import replicate
 from branchline.sanitize.policy_file import read_policy
-from tests.workshop.benches import Bench, SqliteBench
+from tests.workshop.benches import Bench
 
 ODD_VALUES = [
     (1, "plain"),
@@ -29,14 +27,6 @@ ODD_VALUES = [
     (11, "ends in blanks  "),
     (12, "x" * 100_000),
 ]
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    if request.param == "sqlite":
-        return SqliteBench(tmp_path / "service")
-    made: Bench = request.getfixturevalue(f"{request.param}_bench")
-    return made
 
 
 @pytest.fixture

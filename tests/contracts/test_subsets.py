@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -11,16 +9,8 @@ from branchline.adapters.databases import postgresql_snapshot
 from branchline.sanitize.pipeline import replicate
 from branchline.sanitize.policy_file import read_policy
 from branchline.sanitize.report import SyncReport
-from tests.workshop.benches import Bench, SqliteBench
+from tests.workshop.benches import Bench
 from tests.workshop.subsets import TABLES, Case, cases
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    if request.param == "sqlite":
-        return SqliteBench(tmp_path / "service")
-    made: Bench = request.getfixturevalue(f"{request.param}_bench")
-    return made
 
 
 def sync(bench: Bench, policy: str) -> SyncReport:

@@ -131,7 +131,7 @@ class Filter:
 
 def _zeros() -> Numbers:
     """The words of a filter, in the large pages that random places want; memory is taken where it is first written to."""
-    memory = mmap.mmap(-1, 8 * _WORDS)
+    memory = mmap.mmap(-1, 8 * _WORDS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, dtype=np.uint64)
