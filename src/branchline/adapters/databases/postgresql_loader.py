@@ -157,7 +157,7 @@ class PostgresqlLoader:
         """From one psql to the other, not through this process."""
         source = self._source()
         with (
-            source.reader(_query(source, table, order, where)) as reading,
+            source.reader(source.what(table, [column.name for column in order], where)) as reading,
             self._clients.running(self._writing(table, order, reading.stdout)) as writing,
         ):
             reading.stdout.close()
@@ -175,7 +175,7 @@ class PostgresqlLoader:
         """From one psql to the other through this process, which waits between blocks."""
         source = self._source()
         with (
-            source.reader(_query(source, table, order, where)) as reading,
+            source.reader(source.what(table, [column.name for column in order], where)) as reading,
             self._clients.running(self._writing(table, order, PIPE)) as writing,
         ):
             try:
@@ -330,11 +330,6 @@ class PostgresqlLoader:
     def _source(self) -> PostgresqlSnapshot:
         assert self.source is not None, "begin comes first"
         return self.source
-
-
-def _query(source: PostgresqlSnapshot, table: str, order: Sequence[Column], where: str) -> str:
-    listed = ", ".join(identifier(column.name) for column in order)
-    return f"SELECT {listed} FROM {source.place(table).rows} WHERE {f'({where})' if where else 'true'}"
 
 
 def _masked(

@@ -195,7 +195,7 @@ class PostgresqlSnapshot:
         return f"({with_mark}) >= (SELECT {with_mark} {found})"
 
     def texts(self, query: str, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        with self.reader(query) as client:
+        with self.reader(f"({query})") as client:
             for block in line_blocks(client.stdout):
                 yield read_rows(block, names).frame
             if failure := refused(client, "following foreign keys"):
@@ -221,17 +221,22 @@ class PostgresqlSnapshot:
 
     def lines(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> Iterator[bytes]:
         """Rows as COPY writes them, in blocks; what `keep` says last."""
-        select = ", ".join(f"{identifier(name)}" for name in columns) + (
-            f", ({keep}\n) IS TRUE" if keep else ""
-        )
-        query = f"SELECT {select} FROM {self.rows(table)} WHERE {_condition(where)}"
-        with self.reader(query) as client:
+        with self.reader(self.what(table, columns, where, keep)) as client:
             for block in line_blocks(client.stdout):
                 if self.wait_while_lagging is not None:
                     self.wait_while_lagging()
                 yield block
             if failure := refused(client, f"reading {table}"):
                 raise failure
+
+    def what(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> str:
+        """For COPY: a table's own rows, which go without the executor of queries where all are wanted, as they are stored."""
+        listed, place = ", ".join(identifier(name) for name in columns), self.place(table)
+        stored = {column.name for column in self.table(table).stored}
+        if not (where or keep or place.partitioned or set(columns) - stored):
+            return f"{place.sql} ({listed})"
+        marked = f", ({keep}\n) IS TRUE" if keep else ""
+        return f"(SELECT {listed}{marked} FROM {place.rows} WHERE {_condition(where)})"
 
     @staticmethod
     def fields(table: str, columns: Sequence[str], keep: str, block: bytes) -> Fields:
@@ -245,10 +250,10 @@ class PostgresqlSnapshot:
             ) from None
 
     @contextmanager
-    def reader(self, query: str) -> Iterator[Client]:
-        """A psql that writes a query's rows, as they are in this snapshot, to its output."""
+    def reader(self, what: str) -> Iterator[Client]:
+        """A psql that writes the rows of a table or a query in brackets, as they are in this snapshot, to its output."""
         begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{self.id}'"
-        copy = f"COPY ({query}) TO STDOUT"
+        copy = f"COPY {what} TO STDOUT"
         with _script(copy) as script:
             commands = (begin, copy) if script is None else (begin,)
             reading = psql(

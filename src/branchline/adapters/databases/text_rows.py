@@ -11,13 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 NULL = r"\N"
 _MARK = b"\xef\xbb\xbf"
 """Polars leaves a byte order mark at the beginning out."""
-_MEANING = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0", "Z": "\x1a"}
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_MEANING = {r"\\": "\\", r"\b": "\b", r"\f": "\f", r"\n": "\n", r"\r": "\r", r"\t": "\t", r"\v": "\v"}
+_BACKSLASH, _N = b"\\N"
 _TO_ESCAPE = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0": r"\0"}
 
 
@@ -34,9 +35,7 @@ class Fields:
         if column not in self.escaped:
             return written
         escaped = written.str.contains("\\", literal=True).fill_null(value=False)
-        meant = pl.Series(
-            [_ESCAPE.sub(_meant, text) for text in written.filter(escaped).to_list()], dtype=pl.String
-        )
+        meant = written.filter(escaped).str.replace_many(list(_MEANING), list(_MEANING.values()))
         places = pl.select(pl.when(escaped).then(escaped.cast(pl.UInt32).cum_sum() - 1)).to_series()
         return meant.gather(places).zip_with(escaped, written).alias(column)
 
@@ -55,14 +54,26 @@ def read_rows(block: bytes, columns: Sequence[str]) -> Fields:
             null_values=NULL,
             raise_if_empty=False,
             new_columns=list(columns),
-        )
+        ).rechunk()
     except pl.exceptions.PolarsError:
         frame = pl.DataFrame()
     if frame.columns != list(columns):
         raise ValueError("rows with other fields than were asked for")
-    nulls = sum(column.null_count() for column in frame.iter_columns())
-    plain = block.count(b"\\") == nulls
-    return Fields(frame, frozenset() if plain else _holding(frame, re.escape("\\")))
+    return Fields(frame, _escaped(block, frame))
+
+
+def _escaped(block: bytes, frame: pl.DataFrame) -> frozenset[str]:
+    """The columns in which some field holds a backslash and is not NULL."""
+    characters = np.frombuffer(block, np.uint8)
+    escape = (characters[:-1] == _BACKSLASH) & (characters[1:] != _N)
+    if not escape.any():
+        return frozenset()
+    first = escape[1:] > escape[:-1]  # of several that follow each other
+    places = (np.flatnonzero(first) + 1).tolist() + [0] * bool(escape[0])
+    if len(places) > frame.height:
+        return _holding(frame, re.escape("\\"))
+    numbers = {block.count(b"\t", block.rfind(b"\n", 0, place) + 1, place) for place in places}
+    return frozenset(frame.columns[number] for number in numbers)
 
 
 def fields(texts: pl.DataFrame) -> pl.DataFrame:
@@ -96,8 +107,3 @@ def typed(values: pl.Series, kinds: Mapping[str, str]) -> pl.Series:
     if kind == "binary":
         return values.str.decode("hex")
     return values
-
-
-def _meant(found: re.Match[str]) -> str:
-    character = found.group(1)
-    return _MEANING.get(character, character)
