@@ -20,6 +20,7 @@ from branchline.sanitize import pools
 
 SAMPLE = 2000
 
+
 def sub_key(key: bytes, kind: str) -> str:
     """The key for one kind of value, as the text that is hashed before the original: 128 bits in 22 characters, which leave room for
     most originals in BLAKE3's one block of 64 bytes.
@@ -150,7 +151,9 @@ class Draw:
             slug = pl.lit(slugs).gather(chosen)
             return pl.col("identity").str.contains(slug, literal=True).fill_null(value=False)
 
-        chosen = people.select("identity", one.alias("one")).select("one", clashes(pl.col("one")).alias("clash"))
+        chosen = people.select("identity", one.alias("one")).select(
+            "one", clashes(pl.col("one")).alias("clash")
+        )
         clash = chosen["clash"]
         if not clash.any():
             return chosen["one"]

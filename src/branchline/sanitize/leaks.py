@@ -34,7 +34,7 @@ COMMON = 20
 
 MOST_HITS = 200_000
 AT_ONCE = 2
-"""Blocks that are searched at the same time, while the next is read."""
+"""Columns of blocks that are searched at the same time, while the next block is read."""
 _NO_TEXT: tuple[Kind, ...] = ("integer", "number", "time", "binary")
 _PASSES_PARTS_ON = ("keep", "redact", "json")
 _ADDRESS = pl.col("form").str.contains("@", literal=True) & ~pl.col("form").str.ends_with(f"@{DOMAIN}")
@@ -145,23 +145,22 @@ def _hits(
     hits = {where: _Hits() for where in columns}
     done, total = 0, copy.estimate(table.name)
 
-    def search(block: Block) -> tuple[Block, list[pl.DataFrame]]:
-        return block, [
-            scan.search(
-                _texts(block.frame[where.column]), originals, inside=where.inside, clean=hits[where].clean
-            )
-            for where in columns
-        ]
+    def search(part: tuple[Block, _Searched]) -> tuple[Block, _Searched, pl.DataFrame]:
+        block, where = part
+        texts, clean = _texts(block.frame[where.column]), hits[where].clean
+        return block, where, scan.search(texts, originals, inside=where.inside, clean=clean)
 
     blocks = copy.blocks(table.name, [where.column for where in columns])
-    for block, found_in in several_ahead(search, blocks, AT_ONCE):
-        for (where, hit), found in zip(hits.items(), found_in, strict=True):
-            if found.height and hit.kept < MOST_HITS:
-                marked = _marked(source, where, block, found, masked)
-                hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + done))
-                hit.kept += found.height
-        done += block.frame.height
-        progress(Progress("prove", table.name, done, max(done, total)))
+    parts = ((block, where) for block in blocks for where in columns)
+    for block, where, found in several_ahead(search, parts, AT_ONCE):
+        hit = hits[where]
+        if found.height and hit.kept < MOST_HITS:
+            marked = _marked(source, where, block, found, masked)
+            hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + done))
+            hit.kept += found.height
+        if where is columns[-1]:
+            done += block.frame.height
+            progress(Progress("prove", table.name, done, max(done, total)))
     yield from hits.items()
 
 

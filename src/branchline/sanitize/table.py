@@ -63,9 +63,7 @@ class TableMasker:
 
     def _remember(self, originals: Originals, block: Block) -> None:
         for identifying in (True, False):
-            columns = [
-                block.frame[each.name] for each in self.masked if each.mask.identifying == identifying
-            ]
+            columns = [block.frame[each.name] for each in self.masked if each.mask.identifying == identifying]
             names = whole_names(self.rule, block.frame) if identifying else []
             originals.add([*columns, *names], identifying=identifying, keep=block.keep)
 

@@ -15,8 +15,10 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import IO
 
-BLOCK_BYTES = 4 * 2**20
-"""Of most blocks. With twice as much, rows pass a sixteenth faster, and the peak of memory grows with the rows of a table, by a third."""
+BLOCK_BYTES = 6 * 2**20
+"""Of all blocks but the first. Measured on a masked table of a million rows, against a plain copy: 1.74 times with 4 MiB, 1.59 with 6 MiB,
+1.57 with 8 MiB, at a peak of 357, 407 and 464 MiB.
+"""
 PIPE_BYTES = 2**20
 SET_PIPE_SIZE = 1031
 ENDING_SECONDS = 10
@@ -114,8 +116,8 @@ class Clients:
 
 
 def line_blocks(pipe: IO[bytes]) -> Iterator[bytes]:
-    """All that comes, cut behind a line's end. The first blocks are small, for nothing else is done until the first is there. A line
-    longer than a block makes a longer block.
+    """All that comes, cut behind a line's end. The first block is small, for nothing else is done until it is there. A line longer than
+    a block makes a longer block.
     """
     waiting: list[bytes] = []
     size, wanted = 0, PIPE_BYTES
@@ -128,7 +130,7 @@ def line_blocks(pipe: IO[bytes]) -> Iterator[bytes]:
             waiting[-1] = piece[:cut]
             yield b"".join(waiting)
             waiting, size = ([rest], len(rest)) if rest else ([], 0)
-            wanted = min(2 * wanted, BLOCK_BYTES)
+            wanted = BLOCK_BYTES
     if waiting:
         yield b"".join(waiting)
 

@@ -64,12 +64,12 @@ def read_rows(block: bytes, columns: Sequence[str]) -> Fields:
 
 def _escaped(block: bytes, frame: pl.DataFrame) -> frozenset[str]:
     """The columns in which some field holds a backslash and is not NULL."""
-    characters = np.frombuffer(block, np.uint8)
-    escape = (characters[:-1] == _BACKSLASH) & (characters[1:] != _N)
-    if not escape.any():
+    if b"\\" not in block:
         return frozenset()
-    first = escape[1:] > escape[:-1]  # of several that follow each other
-    places = (np.flatnonzero(first) + 1).tolist() + [0] * bool(escape[0])
+    characters = np.frombuffer(block, np.uint8)
+    backslashes = np.flatnonzero(characters == _BACKSLASH)
+    escapes = backslashes[characters[backslashes + 1] != _N]
+    places = escapes[np.diff(escapes, prepend=-2) > 1].tolist()  # the first of several that follow each other
     if len(places) > frame.height:
         return _holding(frame, re.escape("\\"))
     numbers = {block.count(b"\t", block.rfind(b"\n", 0, place) + 1, place) for place in places}
