@@ -52,7 +52,7 @@ class Echoes:
             if keep is not None and rows.len():
                 rows = rows.filter(~keep.gather(rows))
             if rows.len():
-                self._add(table, column.gather(rows))
+                self._add(table, text.values.gather(rows).alias(column.name))
 
     def _add(self, table: str, values: pl.Series) -> None:
         here = values.alias("value").value_counts(name="times").cast({"times": pl.Int64})

@@ -1,0 +1,41 @@
+"""A kept column that holds what was masked in its row is noticed, however the letters are written."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from branchline.sanitize.echoes import Echoes
+
+LETTERS = "aAzZ éÉрРſẞßΩω1@-"  # cases one bit apart, with other first bytes, with other lengths
+CELL = st.one_of(st.none(), st.text(LETTERS, max_size=3))
+
+
+def same(one: str | None, other: str | None) -> bool:
+    return bool(one) and bool(other) and str(one).lower() == str(other).lower()
+
+
+@given(st.lists(st.tuples(CELL, CELL, CELL, st.booleans()), min_size=1, max_size=30))
+def test_the_rows_are_counted_in_which_a_kept_value_is_one_of_the_masked_whatever_its_case(rows) -> None:
+    kept, first, second, passing = ([row[at] for row in rows] for at in range(4))
+    echoes = Echoes()
+    echoes.look(
+        "people",
+        [pl.Series("kept", first, pl.String), pl.Series("other", second, pl.String)],
+        pl.DataFrame({"kept": pl.Series(kept, dtype=pl.String)}),
+        pl.Series(passing),
+    )
+    expected = Counter(
+        cell for cell, one, two, passes in rows if not passes and (same(cell, one) or same(cell, two))
+    )
+    assert dict(echoes.of("people", "kept").rows()) == expected
+
+
+def test_a_number_is_compared_as_it_is_written() -> None:
+    echoes = Echoes()
+    echoes.look("people", [pl.Series("phone", ["17", "x"])], pl.DataFrame({"id": [17, 18]}), None)
+    assert echoes.of("people", "id").rows() == [("17", 1)]
+    assert echoes.cover("people")
