@@ -4,7 +4,9 @@ import base64
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -210,21 +212,33 @@ def test_a_password_is_in_no_log_activity_or_error(on_server: Home) -> None:
             assert path.name == "server-url" or server.encode() not in content
 
 
-@pytest.mark.kill
-def test_what_a_killed_sync_has_made_is_removed_and_staging_stays(everywhere: Home) -> None:
-    home = everywhere
+@contextmanager
+def syncing(home: Home) -> Iterator["subprocess.Popen[str]"]:
+    """A sync of Staging that has made its version and waits for a table of Production."""
     with home.opened() as platform, psycopg.connect(dsn(platform, PRODUCTION)) as holder:
-        before = told(platform, STAGING)["path"]
         holder.execute("LOCK TABLE loans IN ACCESS EXCLUSIVE MODE")
-        policy = platform.database(environment_at(platform, STAGING), NAME)
+        database = platform.database(environment_at(platform, STAGING), NAME)
         process = home.start("sync", STAGING)
-        until(lambda: len(policy.names()) == 2 or process.poll() is not None)
+        until(lambda: len(database.names()) == 2 or process.poll() is not None)
         assert process.poll() is None, process.communicate()
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        yield process
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+def test_what_a_sync_that_is_ended_has_made_is_removed_and_staging_stays(
+    everywhere: Home, number: signal.Signals
+) -> None:
+    home = everywhere
     with home.opened() as platform:
-        (ended,) = platform.operations.recover()
-        assert ended.result == "failure"
+        before = told(platform, STAGING)["path"]
+    with syncing(home) as process:
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    with home.opened() as platform:
+        ended = platform.operations.recover()
+        assert [each.result for each in ended] == (["failure"] if number is signal.SIGKILL else [])
+        assert platform.store.activities.recent()[0].result != "success"
         assert told(platform, STAGING)["path"] == before
         assert litter(platform, home) == []
 

@@ -12,14 +12,15 @@ called Berlin lives in Berlin), and whole numbers of fewer than seven digits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from branchline.domain.policy import Policy, TableRule
 from branchline.domain.schema import Kind, Schema, Table
-from branchline.overlap import several_ahead
+from branchline.overlap import ahead, several_ahead
 from branchline.ports import Block, Snapshot
 from branchline.sanitize import scan
 from branchline.sanitize.echoes import MOST_VALUES, NONE_FOUND
@@ -109,14 +110,8 @@ def _searched(
     originals: Originals,
     progress: Callable[[Progress], None],
 ) -> Findings:
-    hits = {
-        where: _settled(source, where, hit.frame())
-        for name, rule in policy.tables.items()
-        if rule.action == "copy"
-        for where, hit in _hits(
-            source, copy, schema.tables[name], rule, originals, progress, strict=schema.strict
-        )
-    }
+    found = _hits(source, copy, policy, schema, originals, progress)
+    hits = {where: _settled(source, where, hit.frame()) for where, hit in found.items()}
     suspects = [hit.filter(_SUSPECT)["form"] for hit in hits.values()]
     known = confirmed(source, policy, schema, pl.concat([pl.Series([], dtype=pl.String), *suspects]).unique())
     leaks, coincidences = [], 0
@@ -131,37 +126,43 @@ def _searched(
 def _hits(
     source: Snapshot,
     copy: Snapshot,
-    table: Table,
-    rule: TableRule,
+    policy: Policy,
+    schema: Schema,
     originals: Originals,
     progress: Callable[[Progress], None],
-    *,
-    strict: bool,
-) -> Iterator[tuple[_Searched, _Hits]]:
-    columns = _to_search(table, rule, strict=strict)
-    if not columns:
-        return
-    masked = [column for column, chosen in rule.columns.items() if chosen.mask != "keep"]
-    hits = {where: _Hits() for where in columns}
-    done, total = 0, copy.estimate(table.name)
+) -> Mapping[_Searched, _Hits]:
+    """One table after the other, column by column of each block; the next block is read meanwhile, be it another table's."""
+    wanted = {
+        name: _to_search(schema.tables[name], rule, strict=schema.strict)
+        for name, rule in policy.tables.items()
+        if rule.action == "copy"
+    }
+    hits = {where: _Hits() for columns in wanted.values() for where in columns}
+    totals = {name: copy.estimate(name) for name, columns in wanted.items() if columns}
+    done = dict.fromkeys(totals, 0)
+
+    def blocks() -> Iterator[tuple[str, Block]]:
+        for name in totals:
+            for block in copy.blocks(name, [where.column for where in wanted[name]]):
+                yield name, block
 
     def search(part: tuple[Block, _Searched]) -> tuple[Block, _Searched, pl.DataFrame]:
         block, where = part
         texts, clean = _texts(block.frame[where.column]), hits[where].clean
         return block, where, scan.search(texts, originals, inside=where.inside, clean=clean)
 
-    blocks = copy.blocks(table.name, [where.column for where in columns])
-    parts = ((block, where) for block in blocks for where in columns)
-    for block, where, found in several_ahead(search, parts, AT_ONCE):
-        hit = hits[where]
-        if found.height and hit.kept < MOST_HITS:
-            marked = _marked(source, where, block, found, masked)
-            hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + done))
-            hit.kept += found.height
-        if where is columns[-1]:
-            done += block.frame.height
-            progress(Progress("prove", table.name, done, max(done, total)))
-    yield from hits.items()
+    with closing(ahead(blocks())) as read:
+        parts = ((block, where) for name, block in read for where in wanted[name])
+        for block, where, found in several_ahead(search, parts, AT_ONCE):
+            name, hit = where.table, hits[where]
+            if found.height and hit.kept < MOST_HITS:
+                marked = _marked(source, where, block, found, policy.tables[name])
+                hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + done[name]))
+                hit.kept += found.height
+            if where is wanted[name][-1]:
+                done[name] += block.frame.height
+                progress(Progress("prove", name, done[name], max(done[name], totals[name])))
+    return hits
 
 
 def _texts(values: pl.Series) -> pl.Series:
@@ -189,12 +190,13 @@ def _to_search(table: Table, rule: TableRule, *, strict: bool) -> list[_Searched
 
 
 def _marked(
-    source: Snapshot, where: _Searched, block: Block, found: pl.DataFrame, masked: list[str]
+    source: Snapshot, where: _Searched, block: Block, found: pl.DataFrame, rule: TableRule
 ) -> pl.DataFrame:
     """The same with `carried`: whether the source's same row holds the form in the same column."""
     if where.verbatim:
         return found.with_columns(pl.lit(value=True).alias("carried"))
     rows = found["row"].unique(maintain_order=True)
+    masked = [column for column, chosen in rule.columns.items() if chosen.mask != "keep"]
     cells = source.cells(where.table, where.column, block.locator, rows.to_list(), masked)
     if cells is None:
         return found.with_columns(pl.lit(None, pl.Boolean).alias("carried"))

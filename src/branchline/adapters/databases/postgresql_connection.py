@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -119,7 +120,7 @@ class PostgresqlServer:
     def connect(self, database: str, settings: Mapping[str, str] | None = None) -> Connection:
         """A connection that commits each statement. Raises Unavailable or Refused."""
         options = " ".join(f"-c {name}={_optioned(value)}" for name, value in (settings or {}).items())
-        with scrubbed(f"connecting to {self.host}:{self.port} as {self.user}"):
+        with scrubbed(f"connecting to {self.host}:{self.port} as {self.user}"), _none_half_open():
             return psycopg.connect(
                 make_conninfo(
                     dbname=database,
@@ -143,6 +144,18 @@ class PostgresqlServer:
     def _parameters(self) -> dict[str, Any]:
         given = {**self.parameters, "host": self.host, "port": self.port, "user": self.user}
         return {**given, "password": self.password} if self.password else given
+
+
+@contextmanager
+def _none_half_open() -> Iterator[None]:
+    """Closes what was being opened when it fails or is interrupted, and not only when the error is forgotten: a session that waits for
+    our password hears nobody, and DROP DATABASE waits for every session to hear it.
+    """
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
 
 
 def identifier(name: str) -> str:
