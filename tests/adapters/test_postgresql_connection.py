@@ -49,9 +49,13 @@ def test_one_that_is_interrupted_while_it_is_opened_is_closed_before_anything_el
 
 
 def test_one_that_the_server_hangs_up_on_is_one_clear_error(silent: socket.socket) -> None:
+    def hang_up() -> None:
+        connection, _ = silent.accept()
+        connection.close()
+
     server = PostgresqlServer("127.0.0.1", silent.getsockname()[1], "ada", "secret")
     with ThreadPoolExecutor(1) as beside:
-        hung_up = beside.submit(lambda: silent.accept()[0].close())
+        hung_up = beside.submit(hang_up)
         with pytest.raises(Unavailable) as caught:
             server.connect("postgres")
         hung_up.result()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from branchline.sanitize.echoes import Echoes
 
-LETTERS = "aAzZ éÉрРſẞßΩω1@-"  # cases one bit apart, with other first bytes, with other lengths
+LETTERS = "aAzZ éÉ\u0440\u0420ſẞßΩω1@-"  # cases one bit apart, with other first bytes, with other lengths
 CELL = st.one_of(st.none(), st.text(LETTERS, max_size=3))
 
 
