@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from branchline.sanitize.echoes import Echoes
 
-LETTERS = "aAzZ éÉ\u0440\u0420ſẞßΩω1@-"  # cases one bit apart, with other first bytes, with other lengths
+LETTERS = (
+    "aAzZ éÉ\u0440\u0420\u017fẞßΩω1@-"  # cases one bit apart, with other first bytes, with other lengths
+)
 CELL = st.one_of(st.none(), st.text(LETTERS, max_size=3))
 
 
