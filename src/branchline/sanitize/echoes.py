@@ -20,7 +20,9 @@ MOST_VALUES = 10_000
 NONE_FOUND = {"value": pl.String, "times": pl.Int64}
 _FIRST_BYTE = pl.all().cast(pl.Binary).bin.get(0, null_on_oob=True).clip(upper_bound=0x80) | 0x20
 _MARK = pl.all().str.len_chars() * 256 + _FIRST_BYTE
-"""Length and first letter: A and a differ by this bit, and of letters beyond ASCII none is told from another."""
+"""Length and first letter: A and a differ by this bit, and of letters beyond ASCII none is told from another. Of all letters only the
+Kelvin sign is told from its small one.
+"""
 
 
 class Echoes:

@@ -45,9 +45,8 @@ Numbers = npt.NDArray[Any]
 def normal(values: pl.Series) -> pl.Series:
     """Words in small letters, one space between."""
     lower = values.str.to_lowercase()
-    plain = lower.str.contains(
-        PLAIN
-    )  # most are, and a regular expression's matches cost more than its answer
+    # most are plain, and a regular expression's matches cost more than its answer
+    plain = lower.str.contains(PLAIN)
     if plain.all():
         return lower
     odd = ~plain
