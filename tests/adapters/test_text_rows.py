@@ -31,3 +31,9 @@ def test_texts_come_back_as_they_were_and_columns_without_an_escape_are_not_look
 def test_lines_of_another_width_are_an_error_that_quotes_nothing() -> None:
     with pytest.raises(ValueError, match=r"^rows with other fields than were asked for$"):
         read_rows(b"a\tsecret\n", ["one"])
+
+
+def test_what_a_server_escapes_besides_is_understood_and_a_line_cut_short_is_read_as_far_as_it_goes() -> None:
+    read = read_rows(b"a\\bb\\fc\\vd\\te\\\\bf\n", ["one"])
+    assert read.values("one").to_list() == ["a\bb\fc\vd\te\\bf"]
+    assert read_rows(b"a\\", ["one"]).values("one").to_list() == ["a\\"]

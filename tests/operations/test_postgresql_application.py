@@ -225,9 +225,13 @@ def syncing(home: Home) -> Iterator["subprocess.Popen[str]"]:
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("number", "code", "state", "recovered"),
+    [(signal.SIGKILL, -9, "complete", 1), (signal.SIGTERM, 128 + 15, "cancelled", 0)],
+    ids=["SIGKILL", "SIGTERM"],
+)
 def test_what_a_sync_that_is_ended_has_made_is_removed_and_staging_stays(
-    everywhere: Home, number: signal.Signals
+    everywhere: Home, number: signal.Signals, code: int, state: str, recovered: int
 ) -> None:
     home = everywhere
     with home.opened() as platform:
@@ -235,10 +239,11 @@ def test_what_a_sync_that_is_ended_has_made_is_removed_and_staging_stays(
     with syncing(home) as process:
         process.send_signal(number)
         process.communicate(timeout=60)
+        assert process.returncode == code
     with home.opened() as platform:
-        ended = platform.operations.recover()
-        assert [each.result for each in ended] == (["failure"] if number is signal.SIGKILL else [])
-        assert platform.store.activities.recent()[0].result != "success"
+        assert len(platform.operations.recover()) == recovered
+        (ended,) = platform.store.activities.recent(limit=1)
+        assert (ended.state, ended.result) == (state, "failure")
         assert told(platform, STAGING)["path"] == before
         assert litter(platform, home) == []
 

@@ -19,6 +19,7 @@ import polars_hash  # noqa: F401 - gives expressions their `chash` namespace
 from branchline.sanitize import pools
 
 SAMPLE = 2000
+"""Values of a column, about, by which it is judged whether most differ."""
 
 
 def sub_key(key: bytes, kind: str) -> str:

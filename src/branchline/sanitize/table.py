@@ -14,6 +14,7 @@ from branchline.ports import Block
 from branchline.sanitize.drawing import Draw, Person, joined, replaced, where
 from branchline.sanitize.masks import DOMAIN, Mask, Unmaskable, catalogue
 from branchline.sanitize.scan import Originals
+from branchline.sanitize.texts import as_text
 
 ATTEMPTS = 16
 _BY_PERSON = ("first_name", "last_name", "full_name", "username", "date_shift")
@@ -213,7 +214,7 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
     if not mask.draws:
         return masked
     for _ in range(ATTEMPTS):
-        same = _text(masked) == _text(values)
+        same = as_text(masked) == as_text(values)
         if not same.any():
             return masked
         draw = draw.again()
@@ -225,10 +226,6 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
     raise Failed(
         516, f"The mask {mask.name} keeps giving back what went in.", "Choose another mask for that column."
     )
-
-
-def _text(values: pl.Series) -> pl.Series:
-    return values if values.dtype == pl.String else values.cast(pl.String)
 
 
 def fitted(mask: Mask, masked: pl.Series, draw: Draw) -> pl.Series:

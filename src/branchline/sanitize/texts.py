@@ -10,7 +10,7 @@ import polars as pl
 def as_text(values: pl.Series) -> pl.Series:
     """Numbers and bytes too; NULL for bytes that are no text, which Polars refuses to leave out by itself."""
     if values.dtype != pl.Binary:
-        return values.cast(pl.String)
+        return values if values.dtype == pl.String else values.cast(pl.String)
     with suppress(pl.exceptions.ComputeError):
         return values.cast(pl.String)
     return pl.Series(values.name, map(_decoded, values), pl.String)

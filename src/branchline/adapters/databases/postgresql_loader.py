@@ -157,7 +157,7 @@ class PostgresqlLoader:
         """From one psql to the other, not through this process."""
         source = self._source()
         with (
-            source.reader(source.what(table, [column.name for column in order], where)) as reading,
+            source.reader(source.selection(table, [column.name for column in order], where)) as reading,
             self._clients.running(self._writing(table, order, reading.stdout)) as writing,
         ):
             reading.stdout.close()
@@ -175,7 +175,7 @@ class PostgresqlLoader:
         """From one psql to the other through this process, which waits between blocks."""
         source = self._source()
         with (
-            source.reader(source.what(table, [column.name for column in order], where)) as reading,
+            source.reader(source.selection(table, [column.name for column in order], where)) as reading,
             self._clients.running(self._writing(table, order, PIPE)) as writing,
         ):
             try:

@@ -221,7 +221,7 @@ class PostgresqlSnapshot:
 
     def lines(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> Iterator[bytes]:
         """Rows as COPY writes them, in blocks; what `keep` says last."""
-        with self.reader(self.what(table, columns, where, keep)) as client:
+        with self.reader(self.selection(table, columns, where, keep)) as client:
             for block in line_blocks(client.stdout):
                 if self.wait_while_lagging is not None:
                     self.wait_while_lagging()
@@ -229,7 +229,7 @@ class PostgresqlSnapshot:
             if failure := refused(client, f"reading {table}"):
                 raise failure
 
-    def what(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> str:
+    def selection(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> str:
         """For COPY: a table's own rows, which go without the executor of queries where all are wanted, as they are stored."""
         listed, place = ", ".join(identifier(name) for name in columns), self.place(table)
         stored = {column.name for column in self.table(table).stored}
@@ -250,10 +250,10 @@ class PostgresqlSnapshot:
             ) from None
 
     @contextmanager
-    def reader(self, what: str) -> Iterator[Client]:
+    def reader(self, selection: str) -> Iterator[Client]:
         """A psql that writes the rows of a table or a query in brackets, as they are in this snapshot, to its output."""
         begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{self.id}'"
-        copy = f"COPY {what} TO STDOUT"
+        copy = f"COPY {selection} TO STDOUT"
         with _script(copy) as script:
             commands = (begin, copy) if script is None else (begin,)
             reading = psql(

@@ -68,7 +68,8 @@ def _escaped(block: bytes, frame: pl.DataFrame) -> frozenset[str]:
         return frozenset()
     characters = np.frombuffer(block, np.uint8)
     backslashes = np.flatnonzero(characters == _BACKSLASH)
-    escapes = backslashes[characters[backslashes + 1] != _N]
+    following = np.take(characters, backslashes + 1, mode="clip")  # a line that was cut short may end in one
+    escapes = backslashes[following != _N]
     places = escapes[np.diff(escapes, prepend=-2) > 1].tolist()  # the first of several that follow each other
     if len(places) > frame.height:
         return _holding(frame, re.escape("\\"))
