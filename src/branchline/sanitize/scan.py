@@ -28,6 +28,8 @@ from branchline.sanitize.echoes import Echoes
 WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
 DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
 PLAIN = r"^\w+(?:[ .+'@%_\-]\w+)*$"
+SIMPLE = r"^[0-9_a-z]+(?:[ .+'@%\-][0-9_a-z]+)*$"
+"""Its own normal form, of ASCII."""
 NUMBER = r"^ *[+(]*[0-9][0-9()./ \-]*$"
 DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])"
 LONGEST_RUN = 4
@@ -44,6 +46,16 @@ Numbers = npt.NDArray[Any]
 
 def normal(values: pl.Series) -> pl.Series:
     """Words in small letters, one space between."""
+    simple = values.str.contains(SIMPLE)
+    if simple.all():
+        return values
+    if not simple.any():
+        return _normalized(values)
+    others = ~simple
+    return replaced(values, others, _normalized(values.filter(others)))
+
+
+def _normalized(values: pl.Series) -> pl.Series:
     lower = values.str.to_lowercase()
     # most are plain, and a regular expression's matches cost more than its answer
     plain = lower.str.contains(PLAIN)
@@ -64,11 +76,14 @@ def telephone(values: pl.Series) -> pl.Series:
 
 
 def _digits(numbers: pl.Series) -> pl.Series:
-    digits = pl.col("v").str.replace_many(list(" +()./-"), [""] * 7).str.strip_chars_start("0")
-    long = pl.col("digits").str.len_bytes() >= FEWEST_DIGITS
-    return (
-        numbers.to_frame("v").select(digits.alias("digits")).select(pl.when(long).then("digits")).to_series()
-    )
+    """Of texts that are numbers, and so of one line each: all at once, which takes a quarter of the time."""
+    if numbers.is_empty():
+        return numbers
+    lines: str = numbers.fill_null("").str.join("\n").item()
+    plain = lines.encode().translate(None, b" +()./-").decode()
+    digits = pl.Series([plain]).str.split("\n").explode().str.strip_chars_start("0")
+    long = digits.str.len_bytes() >= FEWEST_DIGITS
+    return pl.select(pl.when(long).then(digits)).to_series().alias(numbers.name)
 
 
 def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
@@ -89,7 +104,7 @@ def _all_addresses(values: pl.Series) -> bool:
     return bool(values.len()) and "@" in values[0] and values.str.contains("@", literal=True).all()
 
 
-def _pointing(values: pl.Series, *, identifying: bool) -> tuple[pl.Series, pl.Series]:
+def _pointing(values: pl.Series, *, identifying: bool) -> list[pl.Series]:
     """Of texts: the forms that point at something, and the digits of those that are a number."""
     patterns = (("number", NUMBER), ("date", DATE))
     texts = values.to_frame().with_columns(
@@ -99,12 +114,15 @@ def _pointing(values: pl.Series, *, identifying: bool) -> tuple[pl.Series, pl.Se
     numbers = texts.filter(number)
     digits = _digits(numbers["v"])
     texts = pl.concat([texts.filter(~number), numbers.filter(digits.is_null())])
-    form = pl.col("form")
-    points = form.str.contains("@", literal=True)
+    forms, form = texts.select("date", normal(texts["v"]).alias("form")), pl.col("form")
+    pointing = []
     if identifying:
-        points |= (form.str.len_chars() >= SHORTEST) & form.str.contains(r"[ 0-9]") & ~pl.col("date")
-    forms = texts.select("date", normal(texts["v"]).alias("form")).select(form.filter(points)).to_series()
-    return forms, digits.drop_nulls()
+        points = (form.str.len_chars() >= SHORTEST) & form.str.contains(r"[ 0-9]") & ~pl.col("date")
+        forms = forms.with_columns(points.alias("points"))
+        pointing = [forms.filter("points")["form"]]
+        forms = forms.filter(~pl.col("points"))
+    addresses = forms.filter(form.str.contains("@", literal=True))["form"]
+    return [*pointing, addresses, digits.drop_nulls()]
 
 
 class Filter:

@@ -218,11 +218,8 @@ def _drawn(mask: Mask, values: pl.Series, draw: Draw) -> pl.Series:
         if not same.any():
             return masked
         draw = draw.again()
-        positions = same.arg_true()
         again = fitted(mask, mask.apply(values.filter(same), draw), draw)
-        masked = (
-            masked.scatter(positions, again) if masked.dtype != pl.String else replaced(masked, same, again)
-        )
+        masked = replaced(masked, same, again)
     raise Failed(
         516, f"The mask {mask.name} keeps giving back what went in.", "Choose another mask for that column."
     )
