@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -20,15 +21,29 @@ def ahead(items: Iterator[_Item]) -> Generator[_Item, None, None]:
             yield ready
 
 
+@contextmanager
 def several_ahead(
-    work: Callable[[_Item], _Done], items: Iterable[_Item], at_once: int
-) -> Generator[_Done, None, None]:
-    """What `work` gives for each item, in their order; so many are worked on while one is used."""
-    with ThreadPoolExecutor(at_once, "several") as pool:
-        waiting: deque[Future[_Done]] = deque()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > at_once:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    work: Callable[[_Item], _Done], items: Iterator[_Item], at_once: int
+) -> Iterator[Iterator[_Done]]:
+    """What `work` gives for each item, in their order. Begun at once: so many are worked on while one is used and one more is made."""
+    making, working = ThreadPoolExecutor(1, "making"), ThreadPoolExecutor(at_once, "working")
+
+    def begun() -> Future[_Done | None]:
+        return working.submit(_worked_on, work, making.submit(next, items, None))
+
+    def results() -> Iterator[_Done]:
+        while (done := waiting.popleft().result()) is not None:
+            waiting.append(begun())
+            yield done
+
+    waiting = deque(begun() for _ in range(at_once + 1))
+    try:
+        yield results()
+    finally:
+        for pool in (making, working):
+            pool.shutdown(cancel_futures=True)
+
+
+def _worked_on(work: Callable[[_Item], _Done], coming: Future[_Item | None]) -> _Done | None:
+    item = coming.result()
+    return None if item is None else work(item)

@@ -238,7 +238,7 @@ class Loader(Protocol):
     """How many tables may be copied at once, each in a thread of its own."""
 
     def begin(self, source: Snapshot) -> None:
-        """Makes all tables, empty and without indexes."""
+        """Makes all tables, empty and without indexes; or begins to, and `copy` or `finish` raises what ended that."""
 
     def copy(
         self, table: str, masked: Sequence[str], mask: MaskBlock, *, where: str = "", keep: str = ""

@@ -151,9 +151,12 @@ def _hits(
         texts, clean = _texts(block.frame[where.column]), hits[where].clean
         return block, where, scan.search(texts, originals, inside=where.inside, clean=clean)
 
-    with closing(ahead(blocks())) as read:
-        parts = ((block, where) for name, block in read for where in wanted[name])
-        for block, where, found in several_ahead(search, parts, AT_ONCE):
+    with (
+        closing(ahead(blocks())) as read,
+        closing((block, where) for name, block in read for where in wanted[name]) as parts,
+        several_ahead(search, parts, AT_ONCE) as searched,
+    ):
+        for block, where, found in searched:
             name, hit = where.table, hits[where]
             if found.height and hit.kept < MOST_HITS:
                 marked = _marked(source, where, block, found, policy.tables[name])

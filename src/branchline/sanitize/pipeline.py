@@ -55,7 +55,7 @@ def replicate(
     with ThreadPoolExecutor(1, "pools") as beside:
         beside.submit(fill_pools, policy)
         target.begin(source)
-    tables = _copied(source, target, policy, schema, drawing_key, originals, progress)
+        tables = _copied(source, target, policy, schema, drawing_key, originals, progress)
     clock.lap("copy")
     progress(Progress("finish"))
     target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])

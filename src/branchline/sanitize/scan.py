@@ -30,6 +30,8 @@ DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
 PLAIN = r"^\w+(?:[ .+'@%_\-]\w+)*$"
 SIMPLE = r"^[0-9_a-z]+(?:[ .+'@%\-][0-9_a-z]+)*$"
 """Its own normal form, of ASCII."""
+EDGES = " .,;:!?+-()/#'\"@%"
+"""Some that are in no word's beginning or end."""
 NUMBER = r"^ *[+(]*[0-9][0-9()./ \-]*$"
 DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])"
 LONGEST_RUN = 4
@@ -56,7 +58,7 @@ def normal(values: pl.Series) -> pl.Series:
 
 
 def _normalized(values: pl.Series) -> pl.Series:
-    lower = values.str.to_lowercase()
+    lower = values.str.to_lowercase().str.strip_chars(EDGES)
     # most are plain, and a regular expression's matches cost more than its answer
     plain = lower.str.contains(PLAIN)
     if plain.all():
@@ -228,7 +230,7 @@ def search(values: pl.Series, originals: Originals, *, inside: bool, clean: Clea
     distinct = clean.others(values.drop_nulls().unique())
     if distinct.is_empty():
         return nothing
-    parts = _parts(distinct, inside=inside)
+    parts = [part for part in _parts(distinct, inside=inside) if part["form"].null_count() < part.height]
     hits = [part.filter(hit) for part in parts if (hit := originals.masked.has(part["form"])).any()]
     found = pl.concat([nothing.rename({"row": "text"}), *hits]).drop_nulls()
     found = found.filter(~originals.passed.has(found["form"]))
@@ -271,10 +273,14 @@ def _one_form(texts: pl.Series) -> pl.Series:
 def _all_forms(texts: pl.Series, places: pl.Series) -> list[pl.DataFrame]:
     """Of texts that hold several words: each whole, its runs of words, its numbers."""
     words = pl.DataFrame({"text": places, "form": texts.str.to_lowercase().str.extract_all(WORD)})
-    whole = words.with_columns(pl.col("form").list.join(" "))
-    single = words.explode("form").drop_nulls()
-    parts = [whole, words.select("text").with_columns(telephone(texts).alias("form")).drop_nulls(), single]
-    run = single
+    several = words.filter(pl.col("form").list.len() > 1)
+    whole = several.with_columns(pl.col("form").list.join(" "))
+    parts = [
+        whole,
+        words.select("text").with_columns(telephone(texts).alias("form")).drop_nulls(),
+        words.explode("form").drop_nulls(),
+    ]
+    run = single = several.explode("form")
     for further in range(1, LONGEST_RUN):
         follows = single.select(
             pl.col("form").shift(-further).alias("next"),

@@ -15,7 +15,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import PIPE
@@ -42,7 +42,7 @@ from branchline.adapters.databases.postgresql_snapshot import (
 from branchline.adapters.databases.text_rows import Fields, fields, write_rows
 from branchline.domain.schema import Column
 from branchline.errors import Failed
-from branchline.overlap import ahead, several_ahead
+from branchline.overlap import several_ahead
 from branchline.ports import Block, MaskBlock, Snapshot
 
 _READABLE = ("text", "json", "integer")
@@ -64,6 +64,13 @@ WHERE c.relkind = 'S' AND n.nspname NOT IN ('pg_catalog', 'information_schema') 
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 ONE_STATEMENT = True
 """Results in binary come by the protocol that takes one statement at a time."""
+_ANALYZE = """
+DO $$ DECLARE each regclass; BEGIN
+  FOR each IN SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+  LOOP EXECUTE 'ANALYZE ' || each; END LOOP;
+END $$"""
 _VIEWS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'm' AND {} ORDER BY c.oid"""
@@ -90,9 +97,12 @@ class PostgresqlLoader:
         self.source: PostgresqlSnapshot | None = None
         self._directory = tempfile.TemporaryDirectory(prefix="branchline-schema-")
         self._dump = Path(self._directory.name) / "schema"
+        self._beside = ThreadPoolExecutor(2, "schema")
+        self._tables: Future[None]
 
     def close(self) -> None:
         self._clients.interrupt()
+        self._beside.shutdown()
         self._directory.cleanup()
 
     def stop(self) -> None:
@@ -104,12 +114,14 @@ class PostgresqlLoader:
         if not isinstance(source, PostgresqlSnapshot):
             raise TypeError("a PostgreSQL version is filled from a PostgreSQL snapshot")
         self.source = source
-        with ThreadPoolExecutor(1, "schema") as beside:
-            dumped = beside.submit(self._dump_schema, source)
-            with source.asking("reading the source's locale") as connection:
-                wanted = locale_of(connection)
-            made = self._prepared(wanted)
-            dumped.result()
+        self._tables = self._beside.submit(self._make_tables, source)
+
+    def _make_tables(self, source: PostgresqlSnapshot) -> None:
+        dumped = self._beside.submit(self._dump_schema, source)
+        with source.asking("reading the source's locale") as connection:
+            wanted = locale_of(connection)
+        made = self._prepared(wanted)
+        dumped.result()
         self._restore_tables(made)
 
     def _dump_schema(self, source: PostgresqlSnapshot) -> None:
@@ -140,12 +152,14 @@ class PostgresqlLoader:
         order = [columns[name] for name in [*masked, *(name for name in columns if name not in masked)]]
         if masked:
             return self._masked(table, order, len(masked), mask, where, keep)
+        self._tables.result()
         if source.wait_while_lagging is not None:
             return self._pumped(table, order, where, source.wait_while_lagging)
         return self._piped(table, order, where)
 
     def _writing(self, table: str, order: Sequence[Column], stdin: int | IO[bytes]) -> Client:
-        """The psql that writes. Rows of a table that one transaction empties and fills are frozen at once."""
+        """The psql that writes, once there are tables. Rows of a table that one transaction empties and fills are frozen at once."""
+        self._tables.result()
         place = self._source().place(table)
         listed = ", ".join(identifier(column.name) for column in order)
         frozen = "" if place.partitioned else " WITH (FREEZE)"
@@ -205,8 +219,8 @@ class PostgresqlLoader:
             return write_rows(_masked(rows, order, masked, mask, keep=bool(keep)))
 
         with (
-            closing(ahead(source.lines(table, names, where, keep))) as read,
-            closing(several_ahead(masked_lines, read, self.jobs)) as done,
+            closing(source.lines(table, names, where, keep)) as read,
+            several_ahead(masked_lines, read, self.jobs) as done,
             self._clients.running(self._writing(table, order, PIPE)) as writing,
         ):
             try:
@@ -227,6 +241,7 @@ class PostgresqlLoader:
 
     def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - nothing of its own to rebuild
         source = self._source()
+        self._tables.result()
         source.check_unchanged()
         self._restore("post-data", f"--jobs={self.jobs}")
         with scrubbed("completing the copy"), self._connected() as target:
@@ -242,7 +257,7 @@ class PostgresqlLoader:
                     target.execute(f"REFRESH MATERIALIZED VIEW {identifier(schema)}.{identifier(name)}")
 
     def analyze(self) -> None:
-        with self._clients.running(psql(self.owner, self.database, WRITING, ["ANALYZE"])) as client:
+        with self._clients.running(psql(self.owner, self.database, WRITING, [_ANALYZE])) as client:
             if failure := refused(client, "gathering statistics"):
                 raise failure
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -219,7 +219,9 @@ class PostgresqlSnapshot:
             block = pl.DataFrame([as_kind(meant[name], kinds[name]) for name in columns])
             yield Block(block, rows.frame[_KEEP] == "t" if keep else None, locator)
 
-    def lines(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> Iterator[bytes]:
+    def lines(
+        self, table: str, columns: Sequence[str], where: str = "", keep: str = ""
+    ) -> Generator[bytes, None, None]:
         """Rows as COPY writes them, in blocks; what `keep` says last."""
         with self.reader(self.selection(table, columns, where, keep)) as client:
             for block in line_blocks(client.stdout):
