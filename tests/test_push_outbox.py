@@ -221,9 +221,9 @@ def test_the_hooks_of_somebody_else_are_not_overwritten(tmp_path):
 
 @contextmanager
 def pushing(home: Home, *what: str) -> Iterator[subprocess.Popen[str]]:
-    """A `git push` that goes on, in a session of its own, as a terminal is."""
+    """A `git push` that goes on, in a session of its own, as a terminal is; it ends by what these tests may have been told to ignore."""
     process = subprocess.Popen(
-        command(home, *what),
+        ["env", "--default-signal=HUP,INT,TERM", *command(home, *what)],
         cwd=home.path / "checkout",
         env=of_a_pusher(),
         stderr=subprocess.PIPE,

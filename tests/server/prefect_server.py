@@ -97,7 +97,7 @@ class Server:
         """As the button in the UI does."""
         self._ok("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
 
-    def ended(self, run: str, seconds: float = 120) -> dict[str, Any]:
+    def ended(self, run: str, seconds: float = 240) -> dict[str, Any]:
         """The run, once it has ended."""
 
         def found() -> dict[str, Any] | None:

@@ -117,7 +117,7 @@ class Upped:
         with self.home.opened() as platform:
             return sweep(platform, self.server)
 
-    def ended(self, run: str, seconds: float = 120) -> str:
+    def ended(self, run: str, seconds: float = 240) -> str:
         """Its state's name, once it has ended."""
 
         def found() -> str | None:
