@@ -28,13 +28,13 @@ def several_ahead(
     """What `work` gives for each item, in their order. Begun at once: so many are worked on while one is used and one more is made."""
     making, working = ThreadPoolExecutor(1, "making"), ThreadPoolExecutor(at_once, "working")
 
-    def begun() -> Future[_Done | None]:
+    def begun() -> Future[tuple[_Done] | None]:
         return working.submit(_worked_on, work, making.submit(next, items, None))
 
     def results() -> Iterator[_Done]:
         while (done := waiting.popleft().result()) is not None:
             waiting.append(begun())
-            yield done
+            yield done[0]
 
     waiting = deque(begun() for _ in range(at_once + 1))
     try:
@@ -44,6 +44,6 @@ def several_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _worked_on(work: Callable[[_Item], _Done], coming: Future[_Item | None]) -> _Done | None:
+def _worked_on(work: Callable[[_Item], _Done], coming: Future[_Item | None]) -> tuple[_Done] | None:
     item = coming.result()
-    return None if item is None else work(item)
+    return None if item is None else (work(item),)

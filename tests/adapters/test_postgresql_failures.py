@@ -438,7 +438,7 @@ def test_a_full_disk_of_the_target_is_one_clear_error(own_server: Server, small_
         bench.database.create("one")
         bench.execute(
             "one",
-            f"CREATE TABLE t (id int, v text); INSERT INTO t SELECT i, repeat('{CANARY}', 10) FROM generate_series(1, 80000) i",
+            f"CREATE TABLE t (id int, v text); INSERT INTO t SELECT i, repeat('{CANARY}', 10) FROM generate_series(1, 200000) i",
         )
         bench.database.create("copy")
         with bench.admin.connect("postgres") as admin:

@@ -96,6 +96,7 @@ def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
         values = values if mostly_distinct(values) else values.unique()
         (addresses if _all_addresses(values) else others).append(values.alias("v"))
     forms = normal(pl.concat(addresses, rechunk=True))
+    forms = forms.filter(forms.str.contains("@", literal=True))  # of an @ alone nothing is left
     rest = pl.concat(others, rechunk=True)
     if rest.is_empty():
         return forms.alias("form")

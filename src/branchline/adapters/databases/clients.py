@@ -7,6 +7,7 @@ may be told.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -119,20 +120,16 @@ def line_blocks(pipe: IO[bytes]) -> Iterator[bytes]:
     """All that comes, cut behind a line's end. The first block is small, for nothing else is done until it is there. A line longer than
     a block makes a longer block.
     """
-    waiting: list[bytes] = []
-    size, wanted = 0, PIPE_BYTES
+    waiting, wanted = io.BytesIO(), PIPE_BYTES
     while piece := pipe.read(PIPE_BYTES):
-        size += len(piece)
-        waiting.append(piece)
-        cut = piece.rfind(b"\n") + 1 if size >= wanted else 0
+        cut = piece.rfind(b"\n") + 1 if waiting.tell() + len(piece) >= wanted else 0
         if cut:
-            rest = piece[cut:]
-            waiting[-1] = piece[:cut]
-            yield b"".join(waiting)
-            waiting, size = ([rest], len(rest)) if rest else ([], 0)
-            wanted = BLOCK_BYTES
-    if waiting:
-        yield b"".join(waiting)
+            waiting.write(piece[:cut])
+            yield waiting.getvalue()
+            waiting, wanted = io.BytesIO(), BLOCK_BYTES
+        waiting.write(piece[cut:])
+    if waiting.tell():
+        yield waiting.getvalue()
 
 
 def write_all(pipe: IO[bytes], data: bytes | memoryview) -> None:
