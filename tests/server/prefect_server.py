@@ -30,7 +30,7 @@ class Server:
         self._directory = directory
         self._port = free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api", timeout=90)
+        self._api = api(f"http://127.0.0.1:{self._port}/api")
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
             **environment,
@@ -84,7 +84,8 @@ class Server:
     ) -> httpx.Response:
         """As the form's Submit does; `options` are the switches below its fields."""
         path = f"/deployments/{self.deployment(flow)['id']}/create_flow_run"
-        return self._call("POST", path, {"parameters": parameters, "work_queue_name": queue, **options})
+        wanted = {"parameters": parameters, "work_queue_name": queue, **options}
+        return self._api.post(path, json=wanted)
 
     def run(self, flow: str, *, queue: str = "default", **parameters: Any) -> str:
         """Starts a run; its id."""
@@ -171,18 +172,28 @@ class Server:
         return process
 
     def _ok(self, method: str, path: str, json: Any = None) -> Any:
-        response = self._call(method, path, json)
+        response = self._api.request(method, path, json=json)
         assert response.is_success, response.text
         return response.json() if response.content else None
 
-    def _call(self, method: str, path: str, json: Any) -> httpx.Response:
-        """503 is the server's way to say that its SQLite was locked; Prefect's own client repeats then too."""
 
+class _Patient(httpx.HTTPTransport):
+    """503 is the server's way to say that its SQLite was locked; Prefect's own client repeats then too."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
         def answered() -> httpx.Response | None:
-            response = self._api.request(method, path, json=json)
-            return None if response.status_code == 503 else response
+            response = super(_Patient, self).handle_request(request)
+            if response.status_code != 503:
+                return response
+            response.close()
+            return None
 
-        return until(answered, 120, f"{method} {path} is answered")
+        return until(answered, 120, f"{request.method} {request.url.path} is answered")
+
+
+def api(url: str) -> httpx.Client:
+    """A client of a Prefect server's API."""
+    return httpx.Client(base_url=url, timeout=90, transport=_Patient())
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from prefect.settings import PREFECT_API_URL
 from branchline.launch.duties import forms, tables
 from branchline.launch.server import Server
 from branchline.wiring import CHECKOUT
+from tests.server.prefect_server import api
 from tests.server.tiny import Home, deploy, made_home, promote
 
 pytestmark = pytest.mark.server
@@ -48,7 +49,7 @@ class Forms:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._api = httpx.Client(base_url=server.url, timeout=60)
+        self._api = api(server.url)
         self.ids: dict[str, str] = {}
         self.empty: dict[str, Any] = {}
         """What the form of a deploy offered while there was no project, and how it answered."""
