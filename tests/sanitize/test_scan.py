@@ -15,7 +15,16 @@ TEXT = st.one_of(
     st.text("0123 +()-./", max_size=14),
     st.builds("{}.{}@mail.example".format, st.text("aéO'", max_size=4), st.text("bZ0", max_size=4)),
     st.sampled_from(
-        ["+49 (30) 1234-567", "1990-12-31", "20240101", "Ada Lovelace", "12 Main St.", "..", "007"]
+        [
+            "+49 (30) 1234-567",
+            "(0049) 30 123-4567",
+            "1990-12-31",
+            "20240101",
+            "Ada Lovelace",
+            "12 Main St.",
+            "..",
+            "007",
+        ]
     ),
 )
 
