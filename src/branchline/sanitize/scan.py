@@ -95,8 +95,12 @@ def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
         values = column.drop_nulls() if column.null_count() else column
         values = values if mostly_distinct(values) else values.unique()
         (addresses if _all_addresses(values) else others).append(values.alias("v"))
-    forms = normal(pl.concat(addresses, rechunk=True))
-    forms = forms.filter(forms.str.contains("@", literal=True))  # of an @ alone nothing is left
+    written = pl.concat(addresses, rechunk=True)
+    forms = normal(written)
+    whole = forms.str.contains("@", literal=True)
+    if not whole.all():  # an @ at an end is no part of a word
+        others.append(written.filter(~whole))
+        forms = forms.filter(whole)
     rest = pl.concat(others, rechunk=True)
     if rest.is_empty():
         return forms.alias("form")
