@@ -236,3 +236,25 @@ def test_a_drafted_policy_fits_and_can_be_synced_and_previewed_with(bench: Postg
     assert shown["everything"][0]["j"] != '{"a" :  1, "a": 2}'
     assert shown["nothing_in_it"] == []
     assert bench.sync(draft, target="drafted", scan=False).rows > 300
+
+
+def test_a_copy_has_statistics_of_all_its_tables_when_it_is_done(postgresql_bench: PostgresqlBench) -> None:
+    bench = postgresql_bench
+    bench.database.create("one")
+    bench.execute(
+        "one",
+        """
+        CREATE SCHEMA "Other Place";
+        CREATE TABLE "Other Place"."a table" AS SELECT generate_series(1, 50) AS id;
+        CREATE TABLE parted (id int) PARTITION BY RANGE (id);
+        CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (100);
+        INSERT INTO parted SELECT generate_series(1, 50);
+        CREATE MATERIALIZED VIEW seen AS SELECT id FROM parted;
+        """,
+    )
+    kept = "{columns: {id: keep}}"
+    bench.sync(f"tables: {{'Other Place.a table': {kept}, parted: {kept}}}")
+    looked_at = (
+        "SELECT tablename FROM pg_stats WHERE attname = 'id' AND schemaname !~ '^pg_' ORDER BY tablename"
+    )
+    assert bench.read("copy", looked_at) == [("a table",), ("parted",), ("parted_low",), ("seen",)]
