@@ -66,7 +66,8 @@ def _compared(
 ) -> document.Comparison:
     """At full size first; then each tool that would take minutes at a size of its own."""
     whole = PROFILES[name](_rows(ROWS[name], options.scale))
-    sizes: dict[int, list[Contender]] = {whole.rows: [PlainCopy(server.reference), Branchline()]}
+    ours = [Branchline(), *([Branchline(statistics=False)] if server.analyzed else [])]
+    sizes: dict[int, list[Contender]] = {whole.rows: [PlainCopy(server.reference), *ours]}
     for each in tools:
         if server.name in each.tool.most:
             sizes.setdefault(_given(whole, each.tool.most[server.name], options.scale), []).append(each)

@@ -33,6 +33,7 @@ class Mariadb:
 
     name = "MariaDB"
     reference = "mariadb-dump | mariadb"
+    analyzed = False
 
     def __init__(self, url: URL) -> None:
         socket = url.query.get("socket") or url.query.get("unix_socket", "")

@@ -23,6 +23,7 @@ class Postgresql:
 
     name = "PostgreSQL"
     reference = "pg_dump | psql"
+    analyzed = True
 
     def __init__(self, url: URL) -> None:
         directory = url.query.get("host", "")

@@ -29,6 +29,8 @@ class Server(Protocol):
     name: str
     reference: str
     """The plain copy that all are measured against, as people type it."""
+    analyzed: bool
+    """Whether Branchline gathers statistics of a copy here, which the plain copy leaves to the server."""
     account: Account
     environment: Mapping[str, str]
     """What the engine's own commands find the account by."""

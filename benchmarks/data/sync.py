@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.data.commands import run
 from benchmarks.data.contender import Job
@@ -25,17 +26,22 @@ COMMAND = (sys.executable, "-m", "benchmarks.data.sync")
 class Branchline:
     """Implements Contender. Its seconds: `all` from opening the source to closing the target, with the pools of invented
     values made anew; `prove` is the part of the final scan; `process` is all of the process, Python's start included.
+    Without `statistics`, those of the copy are not gathered beside the scan.
     """
 
-    name: str = "Branchline"
+    statistics: bool = True
     masks: bool = True
 
+    @property
+    def name(self) -> str:
+        return "Branchline" if self.statistics else "Branchline, statistics left to the server"
+
     def run(self, job: Job) -> Mapping[str, float]:
-        seconds, printed = run(COMMAND, text=[request(job)])
+        seconds, printed = run(COMMAND, text=[request(job, statistics=self.statistics)])
         return {**json.loads(printed)["seconds"], "process": seconds}
 
 
-def request(job: Job, *, scan: bool = True) -> bytes:
+def request(job: Job, *, statistics: bool = True) -> bytes:
     """What the process reads: no password is on its command line."""
     told = {
         "engine": job.server.name,
@@ -43,7 +49,7 @@ def request(job: Job, *, scan: bool = True) -> bytes:
         "source": job.source,
         "target": job.target,
         "policy": job.profile.policy,
-        "scan": scan,
+        "statistics": statistics,
     }
     return json.dumps(told).encode()
 
@@ -91,7 +97,9 @@ def main(told: Mapping[str, Any]) -> dict[str, object]:
     started = time.perf_counter()
     with ExitStack() as stack:
         snapshot, loader = stack.enter_context(source), stack.enter_context(target)
-        report = replicate(snapshot, loader, policy, scan=told["scan"])
+        if not told["statistics"]:
+            stack.enter_context(patch.object(loader, "analyze"))
+        report = replicate(snapshot, loader, policy)
     seconds = {**report.seconds, "all": time.perf_counter() - started}
     return {"seconds": seconds, "bytes": high_water("self")}
 

@@ -16,6 +16,7 @@ from branchline.sanitize.policy_file import read_policy
 
 PLAIN = Result("pg_dump | psql", 1000, (1.9, 2.0, 2.5), {"all": 2.0})
 OURS = Result("Branchline", 1000, (3.0, 3.0, 3.3), {"all": 3.0, "prove": 0.8})
+ALONE = Result("Branchline, statistics left to the server", 1000, (2.8,), {"all": 2.8, "prove": 0.5})
 TOOL = Result("other 1.0", 100, (2.0, 2.0, 2.0), {"all": 2.0}, lacks="customers lacks btree (email)")
 
 
@@ -107,6 +108,14 @@ def test_ratios_are_of_time_per_row_and_the_scan_is_told_apart():
     assert "final scan | the sanitized copy itself | 0.36x ✓ | 0.5x |" in text
     assert "| other 1.0 | 100 | 2.00 (2.00 to 2.00) | 50 | 10.00x; customers lacks btree (email) |" in text
     assert re.search(r"\*\*another\*\* is missing: pip could not install it", text)
+
+
+def test_a_scan_is_judged_without_the_statistics_that_are_gathered_beside_it_and_both_are_told():
+    measured = Comparison("PostgreSQL", "B", "every row masked", [PLAIN, OURS, ALONE, TOOL])
+    text = page([measured], [], facts=[], ways={}, absent={})
+    assert "profile B | `pg_dump \\| psql`, unmasked | 1.10x" in text
+    assert "final scan | the sanitized copy itself | 0.22x ✓ | 0.5x |" in text
+    assert "final scan, ANALYZE beside it | the sanitized copy itself | 0.36x | |" in text
 
 
 def test_the_page_keeps_the_prose_around_its_tables(tmp_path):

@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 
+from branchline.adapters.databases.sqlite_loader import SqliteLoader
 from branchline.errors import Failed, Refused
 from tests.sanitize.people import POLICY, filled, people
 
@@ -24,6 +25,21 @@ def test_every_masked_value_differs_and_every_kept_value_stays(shop) -> None:
         assert new[1].endswith("@example.test")
     assert report.leaks == 0
     assert {table.name: table.rows for table in report.tables} == {"people": 300, "orders": 300}
+
+
+def test_a_block_that_was_masked_and_did_not_arrive_ends_the_sync(shop, monkeypatch) -> None:
+    copy = SqliteLoader.copy
+
+    def losing_one(self, table, masked, mask, **which):
+        return copy(self, table, masked, lambda block: (mask(block), mask(block))[0], **which)
+
+    filled(shop)
+    monkeypatch.setattr(SqliteLoader, "copy", losing_one)
+    with pytest.raises(
+        Failed, match=r"people has 300 rows where 600 were masked|orders has 300 rows where 600"
+    ) as failed:
+        shop.sync(POLICY)
+    assert failed.value.number == 506
 
 
 def test_names_email_and_username_of_one_row_agree(shop) -> None:

@@ -81,3 +81,10 @@ def test_no_form_is_forgotten_where_many_of_a_block_meet_in_one_word_of_the_filt
     filled.add(many)
     assert filled.has(many).all()
     assert not filled.has("other " + many).any()
+
+
+def test_a_filter_that_takes_its_memory_late_forgets_nothing() -> None:
+    filled = Filter()
+    filled.add(pl.Series(["ada@mail.example"]))
+    filled.take_memory()
+    assert filled.has(pl.Series(["ada@mail.example", "bob@mail.example"])).to_list() == [True, False]

@@ -52,8 +52,10 @@ def replicate(
     clock = _Clock()
 
     originals = Originals() if scan else None
-    with ThreadPoolExecutor(1, "pools") as beside:
+    with ThreadPoolExecutor(1, "preparing") as beside:
         beside.submit(fill_pools, policy)
+        if originals is not None:
+            beside.submit(originals.masked.take_memory)
         target.begin(source)
         tables = _copied(source, target, policy, schema, drawing_key, originals, progress)
     clock.lap("copy")
@@ -179,6 +181,9 @@ def _copy(
     progress(Progress("copy", name, 0, total))
     keep = rule.keep_rows.where if rule.keep_rows else ""
     rows = target.copy(name, masker.columns, mask, where=rule.where, keep=keep)
+    if masker.columns and done.sum != rows:
+        what = f"The copy is not sound: {name} has {rows:,} rows where {done.sum:,} were masked."
+        raise Failed(506, what, "Report this; nothing was switched.")
     progress(Progress("copy", name, rows, max(rows, total)))
     columns = tuple(
         ColumnReport(column, chosen.mask, chosen.reason) for column, chosen in rule.columns.items()
@@ -204,12 +209,12 @@ class _Sum:
     """Counted in several threads."""
 
     def __init__(self) -> None:
-        self._sum, self._adding = 0, Lock()
+        self.sum, self._adding = 0, Lock()
 
     def add(self, number: int) -> int:
         with self._adding:
-            self._sum += number
-            return self._sum
+            self.sum += number
+            return self.sum
 
 
 class _Clock:
