@@ -245,6 +245,23 @@ def test_masked_values_are_masked_in_every_row_and_absent_ones_stay_absent(
         assert (masked[1] == value) is (not value)
 
 
+@pytest.mark.parametrize("bench", ["postgresql", "mysql"], indirect=True)
+def test_noise_on_a_decimal_at_its_limit_arrives_with_the_columns_own_digits(
+    bench: Bench, database: Database
+) -> None:
+    database.create("one")
+    bench.execute("one", "CREATE TABLE t (id INTEGER PRIMARY KEY, fee NUMERIC(5,2), rate NUMERIC(6,4));")
+    bench.insert("one", "t", [(i, ("999.99", "-999.99")[i % 2], f"0.{i:04d}") for i in range(1, 200)])
+    sync(
+        database,
+        "tables: {t: {columns: {id: keep, fee: &noise {mask: number_noise, percent: 90}, rate: *noise}}}",
+    )
+    copied = bench.read("copy", "SELECT fee, rate FROM t ORDER BY id")
+    assert len(copied) == 199
+    assert all(abs(fee) < 999.99 for fee, _ in copied)
+    assert any(round(rate, 2) != rate for _, rate in copied)
+
+
 def test_references_masked_alike_still_meet_and_keys_come_back(bench: Bench, database: Database) -> None:
     database.create("one")
     bench.execute(

@@ -6,11 +6,12 @@ import json
 import re
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from ipaddress import ip_address, ip_network
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from branchline.domain.schema import Column, ForeignKey, Table
@@ -263,12 +264,36 @@ def test_whole_numbers_stay_among_those_of_their_column(values: list, name: str)
     assert all(0 <= new < 2**15 and new != old for old, new in zip(values, out, strict=True))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.decimals("-999.99", "999.99", places=2), min_size=1, max_size=20),
+    percent=st.integers(1, 100),
+)
+@example(values=[Decimal("999.99")] * 50, percent=100)
+@example(values=[Decimal(-999)] * 50, percent=100)
+@example(values=[Decimal("0.01"), Decimal("0.00"), Decimal("-0.01")], percent=1)
+def test_noise_keeps_to_what_a_decimal_column_holds_and_differs(values: list, percent: int) -> None:
+    draw = Draw(KEY, parameters={"percent": percent}, highest=999, scale=2)
+    out = apply(catalogue()["number_noise"], pl.Series("v", [str(value) for value in values]), draw)
+    for old, new in zip(values, map(Decimal, out.to_list()), strict=True):
+        assert new != old
+        assert abs(new) < 1000
+        assert new == round(new, 2)
+        assert new >= 0 if old >= 0 else new <= 0
+
+
+def test_noise_is_as_fine_as_the_column() -> None:
+    draw = Draw(KEY, parameters={"percent": 10}, scale=4)
+    out = apply(catalogue()["number_noise"], pl.Series("v", [0.0012 + at / 10_000 for at in range(99)]), draw)
+    assert any(round(value, 2) != value for value in out)
+    assert all(round(value, 4) == value for value in out)
+
+
 def test_noise_does_not_go_beyond_what_the_column_holds() -> None:
     draw = Draw(KEY, parameters={"percent": 100}, highest=2**15 - 1)
-    out = apply(
-        catalogue()["number_noise"], pl.Series("v", [2**15 - 1] * 50 + list(range(32_000, 32_700))), draw
-    )
-    assert out.max() < 2**15
+    values = [2**15 - 1, 1 - 2**15] * 50
+    out = apply(catalogue()["number_noise"], pl.Series("v", values + list(range(32_000, 32_700))), draw)
+    assert out.abs().max() < 2**15
 
 
 @pytest.mark.parametrize("name", ["token", "phone", "text", "company"])

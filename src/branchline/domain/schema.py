@@ -16,7 +16,8 @@ not say (SQLite without a type, for example).
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column. `unique`: it takes part in a primary key or a unique index, so that masked values must not meet.
-    `length`: the most characters that it can hold, `highest`: the highest whole number; None where nothing limits it.
+    `length`: the most characters that it can hold, `highest`: the highest whole number, `scale`: the most digits behind the
+    point; None where nothing limits it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Column:
     generated: bool = False
     length: int | None = field(default=None, repr=False)
     highest: int | None = field(default=None, repr=False)
+    scale: int | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Draw:
     """What a mask draws with for one column of one block.
 
     `attempt` counts from 0 and rises for values that came out as they went in. `unique`: two originals must not meet.
-    `length`, `highest`: what the column can hold.
+    `length`, `highest`, `scale`: what the column can hold.
     """
 
     key: bytes
@@ -94,6 +94,7 @@ class Draw:
     person: Person | None = None
     length: int | None = None
     highest: int | None = None
+    scale: int | None = None
 
     def digest(self, values: pl.Series, kind: str) -> Digest:
         """Keyed hashes of text; equal values of a block are hashed once."""

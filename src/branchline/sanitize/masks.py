@@ -27,6 +27,8 @@ ANYTHING: frozenset[Kind] = frozenset(get_args(Kind))
 TIMES: frozenset[Kind] = frozenset({"time"})
 DOMAIN = "example.test"
 MOST = 2**52 - 1
+CENTS = 2
+"""Digits behind the point of a number whose column does not say how many."""
 APART = 16
 """Hexadecimal digits that keep unique values apart."""
 
@@ -331,22 +333,26 @@ def redact(values: pl.Series, draw: Draw) -> pl.Series:
     identifying=False,
 )
 def number_noise(values: pl.Series, draw: Draw) -> pl.Series:
-    """The number, up to `percent` more or less; a whole number stays whole, what was not negative stays so."""
+    """The number, up to `percent` more or less, and never more than the column holds; a whole number stays whole, what was not
+    negative stays so.
+    """
     numbers = values.cast(pl.Float64, strict=False)
     if numbers.null_count() > values.null_count():
         raise Unmaskable("holds text where number_noise needs numbers")
     whole = values.dtype == pl.Int64 or bool((numbers == numbers.round()).all())
     chance = draw.digest(values.cast(pl.String), "number_noise").word(0).cast(pl.Float64) / 2**31 - 1
     moved = numbers * (1 + chance * (float(draw.parameters["percent"]) / 100))
-    if whole:
-        step = where(chance >= 0, pl.Series([1.0]).new_from_index(0, values.len()), numbers.sign() * 0 - 1)
-        step = where(numbers == 0, pl.Series([1.0]).new_from_index(0, values.len()), step)
-        moved = moved.round()
-        moved = where(moved == numbers, numbers + step, moved)
-        moved = moved.clip(upper_bound=draw.highest).cast(pl.Int64)
-    else:
-        moved = moved.round(2)
-        moved = where(moved == numbers, numbers + 0.01, moved)
+    places = 0 if whole else CENTS if draw.scale is None else draw.scale
+    least = 10.0**-places
+    down = (chance < 0) & (numbers >= least)
+    moved = moved.round(places)
+    moved = where(
+        moved == numbers, (numbers + where(down, chance * 0 - least, chance * 0 + least)).round(places), moved
+    )
+    if draw.highest is not None:
+        beyond = moved.abs() > draw.highest + 1 - least
+        moved = where(beyond, (2 * numbers - moved).round(places), moved)
+    moved = moved.cast(pl.Int64) if whole else moved
     return moved.cast(pl.String) if values.dtype == pl.String else moved
 
 

@@ -118,7 +118,15 @@ def masker_for(
         if column is None or column.generated or chosen.mask == "keep":
             continue
         apart = column.unique or name in referring
-        draw = Draw(key, locale, chosen.parameters, apart, length=column.length, highest=column.highest)
+        draw = Draw(
+            key,
+            locale,
+            chosen.parameters,
+            apart,
+            length=column.length,
+            highest=column.highest,
+            scale=column.scale,
+        )
         columns.append(
             _Column(name, masks[chosen.mask], draw, identity_of(rule, name, chosen, by_value=by_value))
         )

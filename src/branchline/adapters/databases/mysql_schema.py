@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -205,11 +206,20 @@ def _shape(row: Row, indexes: _Indexes) -> Shape:
         generated="GENERATED" in extra.upper() and "DEFAULT_GENERATED" not in extra.upper(),
         length=int(length) if kind in _TEXTS and length is not None else None,
         highest=_highest(kind, declared),
+        scale=_digits(declared)[1] if kind == "decimal" else None,
     )
     return Shape(column, kind, charset or "")
 
 
+def _digits(declared: str) -> tuple[int, int]:
+    """Before and behind the point, of decimal(precision,scale)."""
+    precision, scale = map(int, re.findall(r"\d+", declared)[:2])
+    return precision - scale, scale
+
+
 def _highest(kind: str, declared: str) -> int | None:
+    if kind == "decimal":
+        return int(10 ** _digits(declared)[0]) - 1
     bits = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}.get(kind)
     if bits is None:
         return None

@@ -144,7 +144,8 @@ def read_schema(connection: Connection) -> Schema:
         columns[oid].append(
             Column(
                 name, declared, _kind(base, declared), nullable=not required and not key, unique=name in unique[oid], key=key,
-                generated=generated, length=_length(base, declared, modifier), highest=_HIGHEST.get(base),
+                generated=generated, length=_length(base, declared, modifier), highest=_highest(base, modifier),
+                scale=_scale(modifier) if base == "numeric" else None,
             )
         )  # fmt: skip
     foreign = _foreign_keys(connection, names)
@@ -188,6 +189,21 @@ def _length(base: str, declared: str, modifier: int) -> int | None:
     if base in ("varchar", "bpchar") and modifier > _VARHDRSZ and not declared.endswith("[]"):
         return int(modifier) - _VARHDRSZ
     return None
+
+
+def _highest(base: str, modifier: int) -> int | None:
+    if base == "numeric" and modifier >= _VARHDRSZ:
+        precision = (modifier - _VARHDRSZ) >> 16
+        return int(10 ** max(0, precision - (_scale(modifier) or 0))) - 1
+    return _HIGHEST.get(base)
+
+
+def _scale(modifier: int) -> int | None:
+    """Of numeric(precision, scale), as numeric.c packs them; a negative one rounds before the point, and nothing is behind it."""
+    if modifier < _VARHDRSZ:
+        return None
+    scale = (modifier - _VARHDRSZ) & 0x7FF
+    return 0 if scale & 0x400 else scale
 
 
 def _has_rows(connection: Connection, relation: tuple[object, ...]) -> bool:
