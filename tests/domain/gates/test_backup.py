@@ -27,7 +27,7 @@ def ago(hours):
         (
             {"database:db": None},
             False,
-            "database db of store/production has no backup; at most 1 d are asked for",
+            "database db of store/production has no backup that Branchline made; at most 1 d are asked for",
         ),
         (
             {"database:db": ago(1), "database:log": ago(25)},

@@ -18,7 +18,7 @@ def backup(facts: Facts) -> Verdict:
     for slot, made in sorted(facts.backups.items()):
         what = " ".join(slot.split(":", 1))
         if made is None:
-            problems.append(f"{what} of {facts.target} has no backup")
+            problems.append(f"{what} of {facts.target} has no backup that Branchline made")
             continue
         age = (facts.at - made).total_seconds()
         oldest = max(oldest, age)
