@@ -170,6 +170,40 @@ def test_views_triggers_and_routines_work_for_the_owner_and_events_are_disarmed(
     ) == [(owner,)]
 
 
+def test_a_definer_is_replaced_whatever_the_program_is_called(
+    mysql_bench: MysqlBench, mariadb: Server
+) -> None:
+    with production(mariadb, "CREATE TABLE hen (id INT PRIMARY KEY);") as (name, _):
+        for called in ("r", "T"):
+            mariadb.execute(f"CREATE VIEW {called} AS SELECT * FROM hen", name)
+        for called in ("root", "E"):
+            mariadb.execute(f"CREATE PROCEDURE {called}() SELECT 'DEFINER=`root`@`%`'", name)
+        sync(mysql_bench, mariadb.admin, name, kept(mariadb, name), scan=False)
+    owner = f"bl_{mysql_bench.database.slug}@%"
+    views = (
+        "SELECT TABLE_NAME, DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1"
+    )
+    programs = "SELECT ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE() ORDER BY 1"
+    assert mysql_bench.read("copy", views) == [("r", owner), ("T", owner)]
+    assert mysql_bench.read("copy", programs) == [("E", owner), ("root", owner)]
+    with mysql_bench.connection("copy") as connection:
+        cursor = connection.cursor()
+        cursor.execute("CALL root()")
+        assert cursor.fetchone() == ("DEFINER=`root`@`%`",)
+
+
+def test_a_foreign_key_into_another_database_is_refused_by_name(
+    mysql_bench: MysqlBench, mariadb: Server
+) -> None:
+    with production(mariadb, "CREATE TABLE hen (id INT PRIMARY KEY);") as (other, _):
+        script = f"CREATE TABLE egg (id INT PRIMARY KEY, hen INT, CONSTRAINT laid FOREIGN KEY (hen) REFERENCES {other}.hen (id));"
+        with (
+            production(mariadb, script) as (name, _),
+            pytest.raises(Refused, match=f"laid of egg refers to another database \\({other}\\)"),
+        ):
+            sync(mysql_bench, mariadb.admin, name, "tables: {egg: {columns: {id: keep, hen: keep}}}")
+
+
 def test_values_of_sixteen_mebibytes_pass_and_are_masked_beside(
     mysql_bench: MysqlBench, mariadb: Server
 ) -> None:

@@ -92,3 +92,31 @@ def test_a_value_that_a_mask_does_not_understand_is_refused_by_its_column(
     assert caught.value.number == 502
     for value in ("infinity", "5551234", "-5 ", "9007199254740993"):
         assert value not in seen(caught.value)
+
+
+def test_blanks_that_fill_a_char_are_no_part_of_its_value(postgresql_bench: PostgresqlBench) -> None:
+    bench = postgresql_bench
+    bench.database.create("one")
+    bench.execute(
+        "one",
+        "CREATE TABLE t (id int PRIMARY KEY, c char(40), e char(80)); INSERT INTO t VALUES (1, '', ''), (2, 'ann', 'ann@mail.example');",
+    )
+    bench.sync("tables: {t: {columns: {id: keep, c: token, e: email}}}")
+    assert bench.read("copy", "SELECT c = '', e = '' FROM t ORDER BY id") == [(True, True), (False, False)]
+    ((address,),) = bench.read("copy", "SELECT rtrim(e) FROM t WHERE id = 2")
+    assert address == address.lower()
+
+
+@pytest.mark.parametrize("mask", ["token", "phone"])
+def test_numbers_of_two_sizes_that_refer_to_each_other_are_refused_by_name(
+    postgresql_bench: PostgresqlBench, mask: str
+) -> None:
+    bench = postgresql_bench
+    bench.database.create("one")
+    bench.execute(
+        "one",
+        "CREATE TABLE p (id bigint PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p);",
+    )
+    policy = f"tables: {{p: {{columns: {{id: {mask}}}}}, c: {{columns: {{id: keep, p: {mask}}}}}}}"
+    with pytest.raises(Refused, match=r"refers to p\.id, whose numbers have another size"):
+        bench.sync(policy)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from branchline.errors import BadInput, Refused
+from branchline.errors import BadInput, Failed, Refused
 from branchline.ports import Database, Snapshot
 from branchline.sanitize.pipeline import replicate
 from branchline.sanitize.policy_file import read_policy
@@ -243,6 +243,20 @@ def test_masked_values_are_masked_in_every_row_and_absent_ones_stay_absent(
         assert (masked[0], masked[3]) == (number, place)
         assert masked[2] != phone
         assert (masked[1] == value) is (not value)
+
+
+def test_an_original_in_kept_bytes_is_found_and_other_bytes_pass(bench: Bench, database: Database) -> None:
+    database.create("one")
+    bench.execute("one", f"CREATE TABLE t (id INTEGER PRIMARY KEY, e VARCHAR(80), b {bench.binary});")
+    rows = [(i, f"ann{i}@mail.example", bytes([0x89, 0xFF, i])) for i in range(9)]
+    bench.insert("one", "t", rows)
+    policy = "tables: {t: {columns: {id: keep, e: email, b: keep}}}"
+    sync(database, policy)
+    assert bench.read("copy", "SELECT b FROM t WHERE id = 3") == [(rows[3][2],)]
+    bench.insert("one", "t", [(9, "eve@mail.example", b"from ann3@mail.example, \xe2\x82\xac 7")])
+    database.remove("copy")
+    with pytest.raises(Failed, match=r"t\.b \(1 row\)"):
+        sync(database, policy)
 
 
 @pytest.mark.parametrize("bench", ["postgresql", "mysql"], indirect=True)

@@ -226,6 +226,37 @@ def test_json_without_a_decision_is_refused(text: str, said: str) -> None:
         masked("json", [text], paths={"$.street": "street"})
 
 
+def test_json_keeps_the_digits_of_the_numbers_that_it_keeps() -> None:
+    text = '{"a":19.90,"b":12345678901234567.89,"c":123456789012345678901234,"d":1e400,"e":-0.0,"m":"ann@x.example"}'
+    (new,) = masked("json", [text], paths={"$.m": "email", "$.**": "keep"})
+    assert new[: new.index('"m"')].lower().replace("+", "") == text[: text.index('"m"')]
+    (noisy,) = masked("json", ['{"a":19.90}'], paths={"$.a": {"mask": "number_noise", "percent": 10}})
+    assert 17.9 < json.loads(noisy)["a"] < 21.9
+
+
+@pytest.mark.parametrize("behind", [" Alice, ann@mail.example", "T10:00 +49 30 5551234", "x"])
+def test_a_date_with_something_else_behind_it_is_not_shifted(behind: str) -> None:
+    with pytest.raises(Unmaskable, match="text behind a date"):
+        masked("date_shift", [f"1980-05-01{behind}"], days=9)
+
+
+@pytest.mark.parametrize(
+    "clock", ["", " 23:30:00+05:30", "T23:30:00.123Z", " 23:30", " 23:30:00 +0100", "T23:30:00-05"]
+)
+def test_a_date_is_shifted_and_its_time_of_day_stays(clock: str) -> None:
+    (new,) = masked("date_shift", [f"1980-05-01{clock}"], days=9)
+    assert new[10:] == clock
+    assert new[:10] != "1980-05-01"
+
+
+def test_an_address_in_a_short_column_begins_with_no_point() -> None:
+    values = pl.Series("v", [f"ann{number}@mail.example" for number in range(300)])
+    for length in range(29, 40):
+        out = apply(catalogue()["email"], values, Draw(KEY, unique=True, length=length))
+        assert not out.str.starts_with(".").any()
+        assert (out.n_unique(), out.str.len_chars().max() <= length) == (300, True)
+
+
 @pytest.mark.parametrize("kind", ["first_name", "last_name", "city", "postcode"])
 def test_an_original_that_is_in_the_pool_is_never_drawn_for_itself(kind: str) -> None:
     originals = pool("en_US", kind).to_list()
@@ -287,6 +318,12 @@ def test_noise_is_as_fine_as_the_column() -> None:
     out = apply(catalogue()["number_noise"], pl.Series("v", [0.0012 + at / 10_000 for at in range(99)]), draw)
     assert any(round(value, 2) != value for value in out)
     assert all(round(value, 4) == value for value in out)
+
+
+@pytest.mark.parametrize("number", [1e-7, 0.001234, -0.05, 0.99])
+def test_noise_on_a_tiny_number_is_a_share_of_it(number: float) -> None:
+    out = masked("number_noise", [number] * 50 + [number * 1.001], percent=10)
+    assert all(0.89 < new / number < 1.11 for new in out)
 
 
 def test_noise_does_not_go_beyond_what_the_column_holds() -> None:

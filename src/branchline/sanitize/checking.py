@@ -205,7 +205,7 @@ def _references(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...
         for key in table.foreign_keys:
             other = next((other for other in schema.tables if other.lower() == key.table.lower()), None)
             rule, referred = policy.tables[name], policy.tables.get(other or "")
-            if referred is None or rule.action != "copy" or referred.action != "copy":
+            if other is None or referred is None or rule.action != "copy" or referred.action != "copy":
                 continue
             for here, there in zip(key.columns, key.referred, strict=False):
                 mine, theirs = (
@@ -214,6 +214,19 @@ def _references(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...
                 if mine not in (theirs, "null"):
                     what = f"is {mine} but refers to {key.table}.{there}, which is {theirs}: use one mask"
                     yield ("tables", name, "columns", here), what
+                elif mine in ("token", "phone") and _sizes(table, here) != _sizes(
+                    schema.tables[other], there
+                ):
+                    what = (
+                        f"refers to {key.table}.{there}, whose numbers have another size: {mine} draws from all that a column"
+                        " holds, and they would not meet; keep both, or give both one type"
+                    )
+                    yield ("tables", name, "columns", here), what
+
+
+def _sizes(table: Table, name: str) -> int | None:
+    column = table.column(name)
+    return column.highest if column is not None and column.kind == "integer" else None
 
 
 def refuse(problems: list[PolicyProblem]) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import orjson
 import polars as pl
 
 from branchline.sanitize.drawing import Draw
 from branchline.sanitize.masks import TEXT, Unmaskable, catalogue, register
 
 Step = str | int
+LONGEST_WHOLE = 18
+"""Digits and sign of whole numbers that 64 bits hold, whichever they are."""
 
 
 @register(
@@ -25,9 +30,10 @@ Step = str | int
     },
     draws=False,
     unique=False,
+    identifying=False,
 )
 def json_(values: pl.Series, draw: Draw) -> pl.Series:
-    """Masks inside JSON by path; a path of the data that has no mask stops the sync; keep is a mask too."""
+    """Masks inside JSON by path; a path of the data that has no mask stops the sync; keep is a mask too, and keeps a number's digits."""
     distinct = values.unique()
     documents = [_parsed(text) for text in distinct.to_list()]
     leaves: dict[str, list[tuple[Any, Step]]] = {}
@@ -38,18 +44,22 @@ def json_(values: pl.Series, draw: Draw) -> pl.Series:
             ).append((holder, step))
     for pattern, places in leaves.items():
         _mask(places, draw.parameters["paths"][pattern], draw)
-    texts = pl.Series(
-        [json.dumps(document[0], ensure_ascii=False, separators=(",", ":")) for document in documents]
-    )
+    texts = pl.Series([orjson.dumps(document[0], _as_it_was).decode() for document in documents])
     return values.replace_strict(distinct, texts, return_dtype=pl.String)
 
 
 def _parsed(text: str) -> list[Any]:
-    try:
-        return [json.loads(text)]
-    except (ValueError, RecursionError):
-        pass
+    with suppress(ValueError, RecursionError, ArithmeticError):
+        return [json.loads(text, parse_float=Decimal, parse_int=_whole)]
     raise Unmaskable("holds text that is not JSON")
+
+
+def _whole(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) <= LONGEST_WHOLE else Decimal(digits)
+
+
+def _as_it_was(number: Decimal) -> orjson.Fragment:
+    return orjson.Fragment(str(number))
 
 
 def _leaves(holder: Any, step: Step, path: str) -> Iterator[tuple[str, Any, Step]]:
@@ -93,11 +103,12 @@ def _mask(places: list[tuple[Any, Step]], chosen: Any, draw: Draw) -> None:
     if name == "keep":
         return
     within = replace(draw, parameters=parameters, unique=False, person=None)
-    for kind in (str, int, float):
+    for kind in (str, int, Decimal):
         some = [(holder, step) for holder, step in places if type(holder[step]) is kind]
         if not some:
             continue
-        values = pl.Series([holder[step] for holder, step in some])
+        plain = float if kind is Decimal else kind
+        values = pl.Series([plain(holder[step]) for holder, step in some])
         for (holder, step), masked in zip(
             some, apply(catalogue()[name], values, within).to_list(), strict=True
         ):

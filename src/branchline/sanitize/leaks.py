@@ -36,7 +36,7 @@ COMMON = 20
 MOST_HITS = 200_000
 AT_ONCE = 2
 """Columns of blocks that are searched at the same time, while the next block is read."""
-_NO_TEXT: tuple[Kind, ...] = ("integer", "number", "time", "binary")
+_NO_TEXT: tuple[Kind, ...] = ("integer", "number", "time")
 _PASSES_PARTS_ON = ("keep", "redact", "json")
 _ADDRESS = pl.col("form").str.contains("@", literal=True) & ~pl.col("form").str.ends_with(f"@{DOMAIN}")
 _SUSPECT = pl.col("carried") | _ADDRESS
@@ -233,11 +233,7 @@ def confirmed(source: Snapshot, policy: Policy, schema: Schema, suspects: pl.Ser
             continue
         masked = _masked(schema.tables[name], rule)
         for block in source.blocks(name, masked, where=rule.where) if masked else ():
-            pieces = [
-                _counted(block.frame[column].cast(pl.String), suspects)
-                for column in masked
-                if block.frame[column].dtype == pl.String or block.frame[column].dtype.is_integer()
-            ]
+            pieces = [_counted(scan.written(block.frame[column]), suspects) for column in masked]
             pieces += [_counted(names, suspects) for names in whole_names(rule, block.frame)]
             counted = pl.concat([counted, *pieces]).group_by("form").agg(pl.col("times").sum())
     points = pl.col("form").str.contains("@", literal=True) | pl.col("form").str.contains(r"^\d{7,}$")
@@ -246,10 +242,13 @@ def confirmed(source: Snapshot, policy: Policy, schema: Schema, suspects: pl.Ser
 
 def _counted(values: pl.Series, suspects: pl.Series) -> pl.DataFrame:
     counts = values.drop_nulls().alias("v").value_counts(name="n")
-    both = [
-        pl.DataFrame({"form": form, "times": counts["n"].cast(pl.UInt32)})
-        for form in (scan.normal(counts["v"]), scan.telephone(counts["v"]))
-    ]
+    whole = scan.normal(counts["v"])
+    ways = [(form, counts["n"]) for form in (whole, scan.telephone(counts["v"]))]
+    inside = whole.str.contains(r"@.* | .*@")
+    for form, times in zip(whole.filter(inside), counts["n"].filter(inside), strict=True):
+        found = scan.addresses(pl.Series([form])).unique()
+        ways.append((found, pl.Series([times], dtype=counts["n"].dtype).new_from_index(0, found.len())))
+    both = [pl.DataFrame({"form": form, "times": times.cast(pl.UInt32)}) for form, times in ways]
     return pl.concat(both).filter(pl.col("form").is_in(suspects.implode()))
 
 

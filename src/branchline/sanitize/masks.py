@@ -27,8 +27,8 @@ ANYTHING: frozenset[Kind] = frozenset(get_args(Kind))
 TIMES: frozenset[Kind] = frozenset({"time"})
 DOMAIN = "example.test"
 MOST = 2**52 - 1
-CENTS = 2
-"""Digits behind the point of a number whose column does not say how many."""
+CENTS, DIGITS_OF_TINY = 2, 6
+"""Digits behind the point of a number whose column does not say how many, and digits at all of one below 1."""
 APART = 16
 """Hexadecimal digits that keep unique values apart."""
 
@@ -316,7 +316,7 @@ CARD_IN_TEXT = r"\b\d(?:[ \-]?\d){12,18}\b"
 PHONE_IN_TEXT = r"(?:\+|\b)\(?\d[\d()./ \-]{5,}\d\b"
 
 
-@register(draws=False, unique=False)
+@register(draws=False, unique=False, identifying=False)
 def redact(values: pl.Series, draw: Draw) -> pl.Series:
     """Leaves free text as it is but for e-mail addresses, card and phone numbers (anything of seven digits or more), which
     become [e-mail], [card] and [phone].
@@ -345,7 +345,11 @@ def number_noise(values: pl.Series, draw: Draw) -> pl.Series:
     places = 0 if whole else CENTS if draw.scale is None else draw.scale
     least = 10.0**-places
     down = (chance < 0) & (numbers >= least)
-    moved = moved.round(places)
+    if draw.scale is None and not whole:
+        tiny = (numbers.abs() < 1) & (numbers != 0)
+        moved = where(tiny, moved.round_sig_figs(DIGITS_OF_TINY), moved.round(places))
+    else:
+        moved = moved.round(places)
     moved = where(
         moved == numbers, (numbers + where(down, chance * 0 - least, chance * 0 + least)).round(places), moved
     )
@@ -384,9 +388,15 @@ def date_shift(values: pl.Series, draw: Draw) -> pl.Series:
     return _shifted(values, days)
 
 
+CLOCK = r"^.{10}([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?)? ?(Z|[+-]\d\d(:?\d\d){0,2})?( BC)?$"
+"""A time of day and a zone, and nothing else, behind a date."""
+
+
 def _shifted(values: pl.Series, days: pl.Series) -> pl.Series:
     day = values.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
     if day.null_count() > values.null_count():
         raise Unmaskable("holds text that is not a date like 2026-01-31")
+    if not values.str.contains(CLOCK).all():
+        raise Unmaskable("holds text behind a date")
     moved = day + pl.Series([timedelta(days=1)]).new_from_index(0, values.len()) * days
     return joined(moved.dt.to_string("%Y-%m-%d"), values.str.slice(10))

@@ -4,8 +4,8 @@ An original is remembered in its normal form: its words in small letters, one sp
 are all runs of one to four words, the whole of it, and its digit runs as telephone numbers. The filter says "perhaps": a hit
 counts only after the same form was found among the source's originals.
 
-Only originals that point at something are remembered: an address with @, seven digits or more that are no date, and values of
-identifying masks of at least eight characters with a space or a digit in them. A single word such as a last name or a town
+Only originals that point at something are remembered: an address with @, alone or in a text, seven digits or more that are no date,
+and values of identifying masks of at least eight characters with a space or a digit in them. A single word such as a last name or a town
 is somebody's original and everybody's word; a check that cries wolf is ignored.
 """
 
@@ -24,6 +24,7 @@ import polars as pl
 
 from branchline.sanitize.drawing import mostly_distinct, replaced
 from branchline.sanitize.echoes import Echoes
+from branchline.sanitize.texts import as_text
 
 WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
 DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
@@ -90,17 +91,17 @@ def _digits(numbers: pl.Series) -> pl.Series:
 
 def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
     """The forms by which originals are remembered: only those that point at something."""
-    addresses, others = [_NOTHING], [_NOTHING]
+    alone, others = [_NOTHING], [_NOTHING]
     for column in columns:
         values = column.drop_nulls() if column.null_count() else column
         values = values if mostly_distinct(values) else values.unique()
-        (addresses if _all_addresses(values) else others).append(values.alias("v"))
-    written = pl.concat(addresses, rechunk=True)
+        (alone if _all_addresses(values) else others).append(values.alias("v"))
+    written = pl.concat(alone, rechunk=True)
     forms = normal(written)
-    whole = forms.str.contains("@", literal=True)
-    if not whole.all():  # an @ at an end is no part of a word
-        others.append(written.filter(~whole))
-        forms = forms.filter(whole)
+    one = forms.str.contains("@", literal=True) & ~forms.str.contains(" ", literal=True)
+    if not one.all():  # there is more beside it, or the @ is at an end and no part of a word
+        others.append(written.filter(~one))
+        forms = forms.filter(one)
     rest = pl.concat(others, rechunk=True)
     if rest.is_empty():
         return forms.alias("form")
@@ -121,15 +122,20 @@ def _pointing(values: pl.Series, *, identifying: bool) -> list[pl.Series]:
     numbers = texts.filter(number)
     digits = _digits(numbers["v"])
     texts = pl.concat([texts.filter(~number), numbers.filter(digits.is_null())])
-    forms, form = texts.select("date", normal(texts["v"]).alias("form")), pl.col("form")
+    form_of_texts, form = normal(texts["v"]).alias("form"), pl.col("form")
+    forms = texts.select("date", form_of_texts)
     pointing = []
     if identifying:
         points = (form.str.len_chars() >= SHORTEST) & form.str.contains(r"[ 0-9]") & ~pl.col("date")
         forms = forms.with_columns(points.alias("points"))
         pointing = [forms.filter("points")["form"]]
-        forms = forms.filter(~pl.col("points"))
-    addresses = forms.filter(form.str.contains("@", literal=True))["form"]
-    return [*pointing, addresses, digits.drop_nulls()]
+    return [*pointing, addresses(form_of_texts), digits.drop_nulls()]
+
+
+def addresses(forms: pl.Series) -> pl.Series:
+    """All words with @ of normal forms."""
+    words = forms.filter(forms.str.contains("@", literal=True)).str.split(" ").explode()
+    return words.filter(words.str.contains("@", literal=True))
 
 
 class Filter:
@@ -199,18 +205,17 @@ class Originals:
 
     def add(self, columns: Sequence[pl.Series], *, identifying: bool, keep: pl.Series | None) -> None:
         """Remembers a block's values of masked columns; rows of the keep-list pass, and their values with them."""
-        texts = [_written(values) for values in columns]
         if keep is not None:
-            self.passed.add(telling([text.filter(keep) for text in texts], identifying=identifying))
-            texts = [text.filter(~keep) for text in texts]
-        self.masked.add(telling(texts, identifying=identifying))
+            passed = [written(values.filter(keep)) for values in columns]
+            self.passed.add(telling(passed, identifying=identifying))
+            columns = [values.filter(~keep) for values in columns]
+        self.masked.add(telling([written(values) for values in columns], identifying=identifying))
 
 
-def _written(values: pl.Series) -> pl.Series:
-    """Numbers as text; of bytes nothing."""
-    if values.dtype == pl.String:
-        return values
-    return values.cast(pl.String) if values.dtype.is_numeric() else values.clear().cast(pl.String)
+def written(values: pl.Series) -> pl.Series:
+    """As text, whole numbers without a point; NULL for bytes that are none."""
+    text = as_text(values)
+    return text.str.strip_suffix(".0") if values.dtype.is_float() else text
 
 
 class Clean:

@@ -250,7 +250,8 @@ def fitted(mask: Mask, masked: pl.Series, draw: Draw) -> pl.Series:
         return masked
     if mask.name == "email":
         room = length - len(DOMAIN) - 1
-        shorter = joined(masked.str.head(-len(DOMAIN) - 1).str.tail(room), f"@{DOMAIN}")
+        local = masked.str.head(-len(DOMAIN) - 1).str.tail(room).str.strip_chars_start(".")
+        shorter = joined(local, f"@{DOMAIN}")
     else:
         shorter = masked.str.tail(length) if draw.unique else masked.str.head(length)
     return where(long, shorter, masked)

@@ -14,12 +14,17 @@ from dataclasses import dataclass, replace
 
 from branchline.adapters.databases.mysql_connection import Session, identifier, text
 from branchline.adapters.databases.mysql_schema import Catalog
+from branchline.errors import Failed
 
 _KEY = re.compile(r"  (?:UNIQUE |FULLTEXT |SPATIAL )?KEY `")
 _FIRST_COLUMN = re.compile(r"KEY (?:`(?:[^`]|``)+` )?\(`((?:[^`]|``)+)`")
 _COUNTED = re.compile(r"  `((?:[^`]|``)+)` .* AUTO_INCREMENT(?: |,|$)")
 _FOREIGN = re.compile(r"  CONSTRAINT `(?:[^`]|``)+` FOREIGN KEY ")
-_DEFINER = re.compile(r"\bDEFINER=(?:`(?:[^`]|``)*`|'[^']*'|[^\s@]+)(?:@(?:`(?:[^`]|``)*`|'[^']*'|\S+))?")
+_DEFINED = re.compile(
+    r"(CREATE (?:OR REPLACE )?(?:ALGORITHM=\w+ )?)"
+    r"DEFINER=(?:`(?:[^`]|``)*`|'[^']*'|[^\s@]+)(?:@(?:`(?:[^`]|``)*`|'[^']*'|\S+))?"
+)
+"""As the server writes it, whatever it was told."""
 _STATE = re.compile(
     r"(ON COMPLETION (?:NOT )?PRESERVE) (?:ENABLE|DISABLE ON SLAVE|DISABLE ON REPLICA|DISABLE)\b"
 )
@@ -124,8 +129,12 @@ def _sequence(session: Session, name: str) -> tuple[str, str, int]:
 
 
 def _owned(program: Program, owner: str) -> Program:
-    head, _, body = program.sql.partition(program.name)
-    owned = _DEFINER.sub(lambda _: f"DEFINER={owner}", head, count=1) + program.name + body
+    """A definer is named before the kind and its object's own name: what a body says of one stays."""
+    defined = _DEFINED.match(program.sql)
+    if defined is None:
+        what = f"The {program.kind.lower()} {program.name} does not say who defined it."
+        raise Failed(525, what, "Report this with its definition; nothing was switched.")
+    owned = f"{defined[1]}DEFINER={owner}{program.sql[defined.end() :]}"
     if program.kind == "EVENT":
         owned = _STATE.sub(r"\1 DISABLE", owned, count=1)
     return replace(program, sql=owned)

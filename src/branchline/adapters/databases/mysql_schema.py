@@ -268,8 +268,14 @@ def _foreign_keys(session: Session) -> Mapping[str, list[ForeignKey]]:
 
 
 def _problems(session: Session, database: str) -> list[str]:
-    """What would be missing from a copy without anybody noticing."""
-    problems = []
+    """What would be missing from a copy, or lead out of it, without anybody noticing."""
+    problems = [
+        f"the foreign key {constraint} of {table} refers to another database ({other}): a copy's would too, and change with it"
+        for table, constraint, other in session.rows(
+            "SELECT DISTINCT TABLE_NAME, CONSTRAINT_NAME, REFERENCED_TABLE_SCHEMA FROM information_schema.KEY_COLUMN_USAGE"
+            " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA <> DATABASE() ORDER BY 1, 2"
+        )
+    ]
     everywhere = {"*.*", f"{identifier(database)}.*", f"{identifier(database.replace('_', chr(92) + '_'))}.*"}
     wide = [named for named, where in rights(session) if where in everywhere or "%" in where]
     if not any(named & {"SELECT", "ALL PRIVILEGES"} for named in wide):

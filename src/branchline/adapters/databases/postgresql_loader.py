@@ -62,6 +62,7 @@ _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'S' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+_BLANK_PADDED = re.compile(r"character(\(\d+\))?$")
 ONE_STATEMENT = True
 """Results in binary come by the protocol that takes one statement at a time."""
 _ANALYZE = """
@@ -353,7 +354,9 @@ def _masked(
     """The first columns masked, as fields again; what a keep-list lets pass is as it was, to the byte."""
     secret, kept = order[:masked], order[masked:]
     passing = rows.frame.to_series(rows.frame.width - 1) == "t" if keep else None
-    block = pl.DataFrame([as_kind(rows.values(column.name), column.kind) for column in secret])
+    block = pl.DataFrame(
+        [as_kind(_unpadded(rows.values(column.name), column), column.kind) for column in secret]
+    )
     beside = pl.DataFrame([rows.values(column.name) for column in kept if column.kind in _READABLE])
     done = mask(Block(block, passing, None, beside))
     if done.columns != block.columns or done.height != block.height:
@@ -364,6 +367,11 @@ def _masked(
             [rows.frame[each.name].zip_with(passing, each) for each in written.iter_columns()]
         )
     return written.hstack([rows.frame[column.name] for column in kept])
+
+
+def _unpadded(values: pl.Series, column: Column) -> pl.Series:
+    """What a char(n) means: blanks at its end are none of it."""
+    return values.str.strip_chars_end(" ") if _BLANK_PADDED.match(column.declared) else values
 
 
 def _text(masked: pl.Series, column: Column) -> pl.Series:
