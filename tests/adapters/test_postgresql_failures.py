@@ -309,6 +309,7 @@ def test_disarming_is_one_statement_of_the_applications_own_account(bench: Postg
             "COPY t TO STDOUT",
             "SELECT nothing",
             f"SELECT '{CANARY}'::int",
+            "DO $$ BEGIN EXECUTE format('SELECT %I FROM t', chr(99) || 'anary'); END $$",
         ):
             for disarm in (target.execute, target.answer):
                 with pytest.raises(Failed) as caught:

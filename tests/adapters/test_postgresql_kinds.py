@@ -107,16 +107,19 @@ def test_blanks_that_fill_a_char_are_no_part_of_its_value(postgresql_bench: Post
     assert address == address.lower()
 
 
-@pytest.mark.parametrize("mask", ["token", "phone"])
-def test_numbers_of_two_sizes_that_refer_to_each_other_are_refused_by_name(
-    postgresql_bench: PostgresqlBench, mask: str
+@pytest.mark.parametrize(
+    ("here", "there", "mask"),
+    [("int", "bigint", "token"), ("int", "bigint", "phone"), ("char(20)", "varchar(30)", "token")],
+)
+def test_keys_of_two_sizes_that_refer_to_each_other_are_refused_by_name(
+    postgresql_bench: PostgresqlBench, here: str, there: str, mask: str
 ) -> None:
     bench = postgresql_bench
     bench.database.create("one")
     bench.execute(
         "one",
-        "CREATE TABLE p (id bigint PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p);",
+        f"CREATE TABLE p (id {there} PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p {here} REFERENCES p);",
     )
     policy = f"tables: {{p: {{columns: {{id: {mask}}}}}, c: {{columns: {{id: keep, p: {mask}}}}}}}"
-    with pytest.raises(Refused, match=r"refers to p\.id, whose numbers have another size"):
+    with pytest.raises(Refused, match=r"refers to p\.id, which has another size"):
         bench.sync(policy)

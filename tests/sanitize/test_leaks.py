@@ -204,6 +204,15 @@ def test_what_is_masked_inside_a_value_is_an_original_too(shop, original: str) -
         shop.sync(STORIES_POLICY)
 
 
+@pytest.mark.parametrize(
+    "kept", ["write to ann3@mail.example.Thanks, Joe", "see /unsubscribe?e=ann3%40mail.example"]
+)
+def test_an_address_that_a_text_has_not_set_apart_is_found(shop, kept: str) -> None:
+    stories(shop, kept=kept)
+    with pytest.raises(Failed, match=r"stories\.kept \(1 row\)"):
+        shop.sync(STORIES_POLICY)
+
+
 def test_a_key_of_json_that_is_somebodys_address_is_found(shop) -> None:
     stories(shop, more='{"zoe@mail.example": "dark red"}')
     with pytest.raises(Failed, match=r"stories\.more \(1 row\)"):

@@ -12,7 +12,7 @@ from branchline.errors import Refused
 from branchline.ports import Snapshot
 from branchline.sanitize import pools
 from branchline.sanitize.guessing import column_yaml, columns_yaml, table_yaml
-from branchline.sanitize.masks import APART, DOMAIN, Mask, catalogue
+from branchline.sanitize.masks import APART, DOMAIN, TOKEN, Mask, catalogue
 from branchline.sanitize.subset import subset_problems
 
 MOST_PERCENT, MOST_DAYS = 100, 36_500
@@ -214,19 +214,22 @@ def _references(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...
                 if mine not in (theirs, "null"):
                     what = f"is {mine} but refers to {key.table}.{there}, which is {theirs}: use one mask"
                     yield ("tables", name, "columns", here), what
-                elif mine in ("token", "phone") and _sizes(table, here) != _sizes(
-                    schema.tables[other], there
-                ):
+                elif _room(table, here, mine) != _room(schema.tables[other], there, mine):
                     what = (
-                        f"refers to {key.table}.{there}, whose numbers have another size: {mine} draws from all that a column"
-                        " holds, and they would not meet; keep both, or give both one type"
+                        f"refers to {key.table}.{there}, which has another size: {mine} draws as much as a column holds, and they"
+                        " would not meet; keep both, or give both one type"
                     )
                     yield ("tables", name, "columns", here), what
 
 
-def _sizes(table: Table, name: str) -> int | None:
+def _room(table: Table, name: str, mask: str) -> int | None:
+    """What limits a mask that draws as much as the column holds."""
     column = table.column(name)
-    return column.highest if column is not None and column.kind == "integer" else None
+    if column is None or mask not in ("token", "phone"):
+        return None
+    if column.kind == "integer":
+        return column.highest
+    return min(column.length or TOKEN, TOKEN) if mask == "token" else None
 
 
 def refuse(problems: list[PolicyProblem]) -> None:

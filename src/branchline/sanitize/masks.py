@@ -29,6 +29,7 @@ DOMAIN = "example.test"
 MOST = 2**52 - 1
 CENTS, DIGITS_OF_TINY = 2, 6
 """Digits behind the point of a number whose column does not say how many, and digits at all of one below 1."""
+TOKEN = 40
 APART = 16
 """Hexadecimal digits that keep unique values apart."""
 
@@ -280,7 +281,7 @@ def token(values: pl.Series, draw: Draw) -> pl.Series:
     """
     if values.dtype == pl.Int64:
         return _permuted(values, draw, "token")
-    return draw.digest(values.cast(pl.String), "token").text(40)
+    return draw.digest(values.cast(pl.String), "token").text(TOKEN)
 
 
 def _permuted(values: pl.Series, draw: Draw, kind: str) -> pl.Series:

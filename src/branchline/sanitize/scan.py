@@ -28,6 +28,8 @@ from branchline.sanitize.texts import as_text
 
 WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
 DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
+LAST_LABEL = r"\.[^.@]+$"
+"""Of an address: it may be the next sentence's first word."""
 PLAIN = r"^\w+(?:[ .+'@%_\-]\w+)*$"
 SIMPLE = r"^[0-9_a-z]+(?:[ .+'@%\-][0-9_a-z]+)*$"
 """Its own normal form, of ASCII."""
@@ -310,6 +312,9 @@ def _all_forms(texts: pl.Series, places: pl.Series) -> list[pl.DataFrame]:
             .select("text", "form")
         )
         parts.append(run.drop_nulls())
+    with_at = single.filter(pl.col("form").str.contains("@", literal=True))
+    longer = with_at.filter(pl.col("form").str.contains(r"@[^.]+\.[^.]+\.[^.]+$"))
+    parts.append(longer.with_columns(pl.col("form").str.replace(LAST_LABEL, "")))
     numbers = (
         words.select("text")
         .with_columns(texts.str.extract_all(DIGITS).alias("form"))
@@ -321,8 +326,8 @@ def _all_forms(texts: pl.Series, places: pl.Series) -> list[pl.DataFrame]:
 
 
 def _unescaped(texts: pl.Series) -> pl.Series:
-    r"""JSON spells letters as \u00fc and / as \/: as they read."""
-    escaped = texts.str.contains(r"\\u[0-9a-fA-F]{4}|\\/")
+    r"""JSON spells letters as \u00fc and / as \/, and addresses of pages @ as %40: as they read."""
+    escaped = texts.str.contains(r"\\u[0-9a-fA-F]{4}|\\/|%40")
     if not escaped.any():
         return texts
     return pl.Series(
@@ -331,6 +336,6 @@ def _unescaped(texts: pl.Series) -> pl.Series:
 
 
 def _plain(text: str) -> str:
-    text = text.replace("\\/", "/")
+    text = text.replace("\\/", "/").replace("%40", "@")
     pairs = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found.group(1), 16)), text)
     return pairs.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

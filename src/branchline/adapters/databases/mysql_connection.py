@@ -235,12 +235,14 @@ class Session:
 
 
 @contextmanager
-def scrubbed(doing: str, number: int = 524) -> Iterator[None]:
-    """Raises Failed, Refused or Unavailable in place of a driver's error: no value in it, the original not chained to it."""
+def scrubbed(doing: str, number: int = 524, statement: str | None = None) -> Iterator[None]:
+    """Raises Failed, Refused or Unavailable in place of a driver's error: no value in it, the original not chained to it. Of a `statement`
+    that somebody wrote only names that are in it are told: it may have made others out of values.
+    """
     try:
         yield
     except (pymysql.Error, pymysql.Warning, UnicodeError, OSError) as error:
-        failure = _told(error, doing, number)
+        failure = _told(error, doing, number, statement)
         try:
             raise failure from None
         finally:
@@ -253,18 +255,19 @@ def code_of(error: BaseException) -> int:
     return first if isinstance(first, int) else 0
 
 
-def without_values(error: Exception) -> str:
+def without_values(error: Exception, statement: str | None = None) -> str:
     """What the error's number stands for, with the tables, columns and keys that it names; never its text."""
     code, said = code_of(error), str(error.args[1]) if len(error.args) > 1 else ""
     if not code:
         return type(error).__name__
     names = [] if code == 1064 else _NAMES.findall(said)  # noqa: PLR2004 - a syntax error quotes the statement
     shown = ".".join(part for name in names[-1:] for part in re.findall(r"[\w$@. -]+", name) if part != ".")
+    shown = shown if statement is None or shown.rpartition(".")[2] in statement else ""
     meaning = _STANDS_FOR.get(code, "error")
     return f"{meaning} ({code}{f', {shown}' if shown else ''})"
 
 
-def _told(error: Exception, doing: str, number: int) -> BranchlineError:
+def _told(error: Exception, doing: str, number: int, statement: str | None) -> BranchlineError:
     code = code_of(error)
     if (
         code in _GONE
@@ -280,7 +283,7 @@ def _told(error: Exception, doing: str, number: int) -> BranchlineError:
         what = f"{doing}: the server does not let this account in ({code})."
         return Refused(522, what, "Correct the user or password where the service is configured.")
     hint = "Correct what it names, then start again; nothing was switched."
-    return Failed(number, f"{doing}: {without_values(error)}.", hint)
+    return Failed(number, f"{doing}: {without_values(error, statement)}.", hint)
 
 
 _READS_ONLY = frozenset(

@@ -139,11 +139,11 @@ class MysqlLoader:
                     make(session, program)
 
     def execute(self, statement: str) -> None:
-        with scrubbed("a disarming statement", 508):
+        with scrubbed("a disarming statement", 508, statement):
             self._confined().run(statement)
 
     def answer(self, query: str) -> object:
-        with scrubbed("an assertion", 508):
+        with scrubbed("an assertion", 508, query):
             return self._confined().one(query)
         raise AssertionError
 

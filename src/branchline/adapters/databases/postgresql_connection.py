@@ -170,19 +170,23 @@ def literal(text: str) -> str:
 
 
 @contextmanager
-def scrubbed(doing: str, number: int = 524) -> Iterator[None]:
-    """Raises Failed, Refused or Unavailable in place of a driver's error: no value in it, and the original not chained to it."""
+def scrubbed(doing: str, number: int = 524, statement: str | None = None) -> Iterator[None]:
+    """Raises Failed, Refused or Unavailable in place of a driver's error: no value in it, and the original not chained to it. Of a
+    `statement` that somebody wrote only names that are in it are told: it may have made others out of values.
+    """
     try:
         yield
     except psycopg.Error as error:
-        failure = _told(error, doing, number)
+        failure = _told(error, doing, number, statement)
         try:
             raise failure from None
         finally:
             failure.__context__ = None
 
 
-def _told(error: psycopg.Error, doing: str, number: int) -> Failed | Refused | Unavailable:
+def _told(
+    error: psycopg.Error, doing: str, number: int, statement: str | None
+) -> Failed | Refused | Unavailable:
     state = error.sqlstate or ("" if isinstance(error, psycopg.OperationalError) else UNTOLD)
     if not state and (unconnected := _unconnected(str(error))):
         return failure(*unconnected, doing, number)
@@ -196,7 +200,10 @@ def _told(error: psycopg.Error, doing: str, number: int) -> Failed | Refused | U
         )
         if name
     ]
-    said = schema_words(diagnosis.message_primary or "") or " ".join(filter(None, [_kind(error), *named]))
+    words = schema_words(diagnosis.message_primary or "")
+    if statement is not None and any(name not in statement for name in re.findall(r'"([^"]*)"', words)):
+        words = ""
+    said = words or " ".join(filter(None, [_kind(error), *named]))
     return failure(state, said, doing, number)
 
 

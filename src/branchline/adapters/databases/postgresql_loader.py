@@ -263,11 +263,11 @@ class PostgresqlLoader:
                 raise failure
 
     def execute(self, statement: str) -> None:
-        with scrubbed("disarming", 508), self._connected() as target:
+        with scrubbed("disarming", 508, statement), self._connected() as target:
             target.execute(statement, binary=ONE_STATEMENT)
 
     def answer(self, query: str) -> object:
-        with scrubbed("asking an assertion", 508), self._connected() as target, target.transaction():
+        with scrubbed("asking an assertion", 508, query), self._connected() as target, target.transaction():
             target.execute("SET TRANSACTION READ ONLY")
             row = target.execute(query, binary=ONE_STATEMENT).fetchone()
             return row[0] if row else None
