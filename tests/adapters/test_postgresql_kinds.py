@@ -107,6 +107,14 @@ def test_blanks_that_fill_a_char_are_no_part_of_its_value(postgresql_bench: Post
     assert address == address.lower()
 
 
+def test_a_token_on_fractions_is_refused_by_name(postgresql_bench: PostgresqlBench) -> None:
+    bench = postgresql_bench
+    bench.database.create("one")
+    bench.execute("one", "CREATE TABLE t (id int PRIMARY KEY, n numeric(20, 0))")
+    with pytest.raises(Refused, match=r"t\.columns\.n.*is declared numeric\(20,0\), where token"):
+        bench.sync("tables: {t: {columns: {id: keep, n: token}}}")
+
+
 @pytest.mark.parametrize(
     ("here", "there", "mask"),
     [("int", "bigint", "token"), ("int", "bigint", "phone"), ("char(20)", "varchar(30)", "token")],

@@ -38,7 +38,7 @@ def check(policy: Policy, schema: Schema, *, file: str = "sanitize.yaml") -> lis
         what = f"there is no such table{_near(name, schema.tables)}"
         problems.append(policy.problem(file, ("tables", name), what))
     if not problems:
-        wrong = (*_references(policy, schema), *subset_problems(policy, schema))
+        wrong = (*_references(policy, schema), *_letters(policy, schema), *subset_problems(policy, schema))
         problems += [policy.problem(file, at, what) for at, what in wrong]
     return sorted(problems, key=lambda problem: (problem.line, problem.path))
 
@@ -220,6 +220,16 @@ def _references(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...
                         " would not meet; keep both, or give both one type"
                     )
                     yield ("tables", name, "columns", here), what
+
+
+def _letters(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What gives hexadecimal digits, on columns of fractions in engines that keep to their types."""
+    for name, table in schema.tables.items() if schema.strict else ():
+        for column in table.stored:
+            rule = policy.tables[name].columns.get(column.name)
+            if rule and rule.mask == "token" and column.kind == "number":
+                what = f"is declared {column.declared}, where token, which gives text there, does not fit: use number_noise or constant"
+                yield ("tables", name, "columns", column.name), what
 
 
 def _room(table: Table, name: str, mask: str) -> int | None:
