@@ -131,3 +131,29 @@ def test_keys_of_two_sizes_that_refer_to_each_other_are_refused_by_name(
     policy = f"tables: {{p: {{columns: {{id: {mask}}}}}, c: {{columns: {{id: keep, p: {mask}}}}}}}"
     with pytest.raises(Refused, match=r"refers to p\.id, which has another size"):
         bench.sync(policy)
+
+
+@pytest.mark.parametrize("way", ["sync", "clone", "clone while it is in use"])
+def test_what_a_database_sets_for_its_sessions_comes_along(
+    postgresql_bench: PostgresqlBench, way: str
+) -> None:
+    bench = postgresql_bench
+    bench.database.create("one")
+    bench.execute(
+        "one",
+        """CREATE SCHEMA "my shop"; CREATE TABLE "my shop".t (id int PRIMARY KEY);
+        DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = "my shop", public', current_database()); END $$;
+        DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'Asia/Kolkata'); END $$;
+        DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = %L', current_database(), '7min'); END $$""",
+    )
+    if way == "sync":
+        bench.sync('tables: {"my shop.t": {columns: {id: keep}}}')
+    elif way == "clone":
+        bench.database.clone("one", "copy")
+    else:
+        with bench.database.snapshot("one"):
+            bench.database.clone("one", "copy")
+    assert bench.read("copy", "SELECT current_setting('timezone'), (SELECT count(*) FROM t)") == [
+        ("Asia/Kolkata", 0)
+    ]
+    assert bench.read("copy", "SHOW statement_timeout") != [("7min",)]

@@ -23,6 +23,7 @@ from branchline.adapters.databases.postgresql_connection import (
     literal,
     scrubbed,
 )
+from branchline.adapters.databases.postgresql_defaults import CARRIED, DEFAULTS, set_defaults
 from branchline.adapters.databases.postgresql_loader import PostgresqlLoader
 from branchline.adapters.databases.postgresql_locale import Locale
 from branchline.adapters.databases.postgresql_snapshot import opened
@@ -78,6 +79,8 @@ class PostgresqlDatabase:
             if not busy:
                 with suppress(psycopg.errors.ObjectInUse):
                     self._make(connection, database, origin)
+                    defaults = connection.execute(DEFAULTS, (origin, list(CARRIED))).fetchall()
+                    set_defaults(connection, database, defaults)
                     return
         with opened(self.server, origin) as snapshot:
             self._refuse_uncopied(source, snapshot.schema())

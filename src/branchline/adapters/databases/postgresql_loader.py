@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from subprocess import PIPE
 from typing import IO
@@ -31,6 +30,7 @@ from branchline.adapters.databases.postgresql_connection import (
     refused,
     scrubbed,
 )
+from branchline.adapters.databases.postgresql_defaults import CARRIED, DEFAULTS, set_defaults
 from branchline.adapters.databases.postgresql_locale import Locale, locale_of
 from branchline.adapters.databases.postgresql_snapshot import (
     PostgresqlSnapshot,
@@ -96,15 +96,17 @@ class PostgresqlLoader:
         self._clients = Clients()
         self.jobs = jobs or max(2, os.cpu_count() or 2)
         self.source: PostgresqlSnapshot | None = None
-        self._directory = tempfile.TemporaryDirectory(prefix="branchline-schema-")
-        self._dump = Path(self._directory.name) / "schema"
+        self._files = ExitStack()
+        self._dump, self._wanted = (
+            self._files.enter_context(_in_memory(name)) for name in ("schema", "list")
+        )
         self._beside = ThreadPoolExecutor(2, "schema")
         self._tables: Future[None]
 
     def close(self) -> None:
         self._clients.interrupt()
         self._beside.shutdown()
-        self._directory.cleanup()
+        self._files.close()
 
     def stop(self) -> None:
         self._clients.interrupt()
@@ -252,6 +254,8 @@ class PostgresqlLoader:
                     f"reading the sequence {name}", f"SELECT last_value, is_called FROM {sequence}"
                 )
                 target.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))
+            defaults = source.ask("reading the database's settings", DEFAULTS, (None, list(CARRIED)))
+            set_defaults(target, self.database, defaults)
             filled = set(source.ask("looking for views", _VIEWS.format("c.relispopulated")))
             for schema, name in target.execute(_VIEWS.format("true")).fetchall():
                 if (schema, name) in filled:
@@ -322,9 +326,8 @@ class PostgresqlLoader:
             if not _EXTENSION_IN_LIST.match(line)
             and not ((found := _SCHEMA_IN_LIST.match(line)) and int(found.group(1)) in oids)
         ]
-        wanted = self._dump.with_name("pre-data")
-        wanted.write_text("\n".join(lines))
-        self._restore("pre-data", f"--use-list={wanted}")
+        self._wanted.write_text("\n".join(lines))
+        self._restore("pre-data", f"--use-list={self._wanted}")
 
     def _restore(self, section: str, *options: str) -> None:
         self._run(
@@ -346,6 +349,16 @@ class PostgresqlLoader:
     def _source(self) -> PostgresqlSnapshot:
         assert self.source is not None, "begin comes first"
         return self.source
+
+
+@contextmanager
+def _in_memory(name: str) -> Iterator[Path]:
+    """A file for programs that this process starts, of which nothing is left when it is killed."""
+    file = os.memfd_create(name)
+    try:
+        yield Path(f"/proc/{os.getpid()}/fd/{file}")
+    finally:
+        os.close(file)
 
 
 def _masked(
