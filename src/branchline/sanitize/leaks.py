@@ -242,13 +242,16 @@ def confirmed(source: Snapshot, policy: Policy, schema: Schema, suspects: pl.Ser
 
 def _counted(values: pl.Series, suspects: pl.Series) -> pl.DataFrame:
     counts = values.drop_nulls().alias("v").value_counts(name="n")
+    times = counts["n"].cast(pl.UInt32)
     whole = scan.normal(counts["v"])
-    ways = [(form, counts["n"]) for form in (whole, scan.telephone(counts["v"]))]
-    inside = whole.str.contains(r"@.* | .*@")
-    for form, times in zip(whole.filter(inside), counts["n"].filter(inside), strict=True):
-        found = scan.addresses(pl.Series([form])).unique()
-        ways.append((found, pl.Series([times], dtype=counts["n"].dtype).new_from_index(0, found.len())))
-    both = [pl.DataFrame({"form": form, "times": times.cast(pl.UInt32)}) for form, times in ways]
+    both = [pl.DataFrame({"form": form, "times": times}) for form in (whole, scan.telephone(counts["v"]))]
+    several = (
+        both[0]
+        .with_row_index("text")
+        .filter(whole.str.contains("@", literal=True) & whole.str.contains(" ", literal=True))
+    )
+    words = several.with_columns(pl.col("form").str.split(" ")).explode("form").unique()
+    both.append(words.filter(pl.col("form").str.contains("@", literal=True)).drop("text"))
     return pl.concat(both).filter(pl.col("form").is_in(suspects.implode()))
 
 
