@@ -13,6 +13,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Lock
 from typing import IO
 
@@ -114,6 +115,16 @@ class Clients:
             self._ended = True
             for client in self._running:
                 client.interrupt()
+
+
+@contextmanager
+def in_memory(name: str) -> Iterator[Path]:
+    """A file for clients that this process starts, of which nothing is left when it is killed."""
+    file = os.memfd_create(name)
+    try:
+        yield Path(f"/proc/{os.getpid()}/fd/{file}")
+    finally:
+        os.close(file)
 
 
 def line_blocks(pipe: IO[bytes]) -> Iterator[bytes]:

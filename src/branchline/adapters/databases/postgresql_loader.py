@@ -16,13 +16,12 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from subprocess import PIPE
 from typing import IO
 
 import polars as pl
 
-from branchline.adapters.databases.clients import Client, Clients, line_blocks, write_all
+from branchline.adapters.databases.clients import Client, Clients, in_memory, line_blocks, write_all
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
     PostgresqlServer,
@@ -97,9 +96,7 @@ class PostgresqlLoader:
         self.jobs = jobs or max(2, os.cpu_count() or 2)
         self.source: PostgresqlSnapshot | None = None
         self._files = ExitStack()
-        self._dump, self._wanted = (
-            self._files.enter_context(_in_memory(name)) for name in ("schema", "list")
-        )
+        self._dump, self._wanted = (self._files.enter_context(in_memory(name)) for name in ("schema", "list"))
         self._beside = ThreadPoolExecutor(2, "schema")
         self._tables: Future[None]
 
@@ -349,16 +346,6 @@ class PostgresqlLoader:
     def _source(self) -> PostgresqlSnapshot:
         assert self.source is not None, "begin comes first"
         return self.source
-
-
-@contextmanager
-def _in_memory(name: str) -> Iterator[Path]:
-    """A file for programs that this process starts, of which nothing is left when it is killed."""
-    file = os.memfd_create(name)
-    try:
-        yield Path(f"/proc/{os.getpid()}/fd/{file}")
-    finally:
-        os.close(file)
 
 
 def _masked(
