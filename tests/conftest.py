@@ -2,5 +2,6 @@ pytest_plugins = [
     "tests.workshop.plugin",
     "tests.workshop.postgres",
     "tests.workshop.postgresql_bench",
-    "tests.workshop.mariadb",
+    "tests.workshop.mysql",
+    "tests.workshop.benches",
 ]

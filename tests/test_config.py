@@ -166,7 +166,7 @@ def test_every_problem_of_all_files_is_told_at_once_with_file_line_and_key():
         ".branchline/app.yaml:14:mounts./media: must be relative to the application's directory, without a / at either end",
         ".branchline/app.yaml:23:crons.reindex.timeout: must be a duration: seconds, or a number with s, m, h or d, such as 90s, 15m or 2h; is the text 'soon'",
         ".branchline/app.yaml:27:checks.http[0].status: must be a whole number; is the text 'yes'",
-        ".branchline/services.yaml:1:db.type: oracle is not supported; there is: sqlite:3, postgresql:15, mysql:10.11, mariadb:10.11",
+        ".branchline/services.yaml:1:db.type: oracle is not supported; there is: sqlite:3, postgresql:15, mysql:10.11, mysql:9.7, mariadb:10.11",
         ".branchline/routes.yaml:1:x.type: must be 'upstream' or 'redirect'; is the text 'other'",
     ]
     assert error.message.startswith(

@@ -135,8 +135,8 @@ def server() -> Iterator[Server | str]:
     if shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
         yield f"no MariaDB server is installed here, and {VARIABLE} names none"
         return
-    from tests.workshop.mariadb import private_server  # noqa: PLC0415 - and with it the adapter, where it is needed
+    from tests.workshop.mysql import private_mariadb  # noqa: PLC0415 - and with it the adapter, where it is needed
 
-    with private_server(*AS_SHIPPED) as private:
+    with private_mariadb(*AS_SHIPPED) as private:
         admin = private.admin
         yield Mariadb(URL.create("mysql", admin.user, admin.password, admin.host, admin.port))

@@ -68,7 +68,7 @@ def test_a_service_that_there_is_no_adapter_for_is_named_with_what_there_is():
             "services",
             "db",
             "type",
-        ): "oracle:21 is not supported; there is: sqlite:3, postgresql:15, mysql:10.11, mariadb:10.11"
+        ): "oracle:21 is not supported; there is: sqlite:3, postgresql:15, mysql:10.11, mysql:9.7, mariadb:10.11"
     }
     assert ("services", "db", "type") in broken(services={"db": Service("sqlite:2")})
     assert broken(services={"db": Service("sqlite")}) == {}

@@ -1,4 +1,4 @@
-"""An application whose databases are on a MariaDB server, and one of MariaDB's that was there before."""
+"""An application whose databases are on a MariaDB or MySQL server, and one of theirs that was there before."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from branchline.steps.promote import environment_at
 from tests.workshop.application import application
 from tests.workshop.home import Home
 from tests.workshop.litter import litter
-from tests.workshop.mariadb import Server
+from tests.workshop.mysql import Server
 
 NAME = "db:mysql"
 
@@ -25,11 +25,12 @@ def url(server: Server, database: str = "", user: str = "", password: str = "") 
 
 
 @pytest.fixture
-def on_server(tmp_path: Path, mariadb: Server) -> Iterator[Home]:
+def on_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
+    """The parameter is the name of the server's fixture."""
     made = Home(tmp_path / "branchline").make()
-    (made.path / "server-url").write_text(url(mariadb))
+    (made.path / "server-url").write_text(url(request.getfixturevalue(request.param)))
     server = {"engine": "mysql", "url": {"file": str(made.path / "server-url")}}
-    made.configure({"database_servers": {"maria": server}})
+    made.configure({"database_servers": {"one": server}})
     yield made
     with made.opened() as platform:
         database = platform.database(environment_at(platform, "store/master"), NAME)
@@ -38,14 +39,18 @@ def on_server(tmp_path: Path, mariadb: Server) -> Iterator[Home]:
     made.remove()
 
 
-@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+@pytest.mark.parametrize(
+    ("on_server", "service"),
+    [("mariadb", "mysql:10.11"), ("mariadb", "mariadb:10.11"), ("oracle_mysql", "mysql:9.7")],
+    indirect=["on_server"],
+)
 def test_deployed_with_a_clone_for_each_migration_as_magento_names_the_service(
-    on_server: Home, kind: str
+    on_server: Home, service: str
 ) -> None:
     for number in (1, 2):
         files = dict(application(number, deploy="true", check=""))
         files[".branchline/app.yaml"] = files[".branchline/app.yaml"].replace("db:sqlite", "db:mysql")
-        on_server.commit({**files, ".branchline/services.yaml": f"db: {{type: '{kind}:10.11'}}\n"})
+        on_server.commit({**files, ".branchline/services.yaml": f"db: {{type: '{service}'}}\n"})
         on_server.init() if number == 1 else on_server.push()
         on_server.run("deploy_environment", environment="store/master")
     with on_server.opened() as platform:
@@ -54,25 +59,25 @@ def test_deployed_with_a_clone_for_each_migration_as_magento_names_the_service(
         assert litter(platform, on_server) == []
 
 
-def test_an_existing_database_says_who_may_write_to_it_and_which_it_is(mariadb: Server) -> None:
-    with mariadb.database() as name, mariadb.database() as other:
-        mariadb.execute(
+def test_an_existing_database_says_who_may_write_to_it_and_which_it_is(server: Server) -> None:
+    with server.database() as name, server.database() as other:
+        server.execute(
             f"CREATE USER reading@`%` IDENTIFIED BY 'hunter2';\nGRANT SELECT ON `{name}`.* TO reading@`%`;"
         )
         try:
-            reader = MysqlExisting(url(mariadb, name, "reading", "hunter2"))
-            admin = MysqlExisting(url(mariadb, name))
+            reader = MysqlExisting(url(server, name, "reading", "hunter2"))
+            admin = MysqlExisting(url(server, name))
             assert reader.version() == admin.version()
             assert reader.writable() == []
             assert admin.writable()
-            assert reader.identity() == admin.identity() != MysqlExisting(url(mariadb, other)).identity()
+            assert reader.identity() == admin.identity() != MysqlExisting(url(server, other)).identity()
             assert reader.lag() is None
-            mariadb.execute(f"GRANT UPDATE ON `{name}`.* TO reading@`%`;")
+            server.execute(f"GRANT UPDATE ON `{name}`.* TO reading@`%`;")
             assert "UPDATE" in reader.writable()[0]
         finally:
-            mariadb.execute("DROP USER reading@`%`;")
+            server.execute("DROP USER reading@`%`;")
 
 
-def test_a_url_without_a_database_is_told(mariadb: Server) -> None:
+def test_a_url_without_a_database_is_told(server: Server) -> None:
     with pytest.raises(BadInput, match="which database"):
-        MysqlExisting(url(mariadb)).size()
+        MysqlExisting(url(server)).size()

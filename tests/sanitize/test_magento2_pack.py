@@ -293,11 +293,16 @@ def test_a_sync_of_a_shop_with_an_unknown_table_is_refused(small) -> None:
         small.sync(EXTENDS, packs=PACKS)
 
 
-def test_on_mariadb_neither_is_there_one_in_the_copy(mysql_bench, magento, policy) -> None:
+def test_on_mariadb_and_mysql_neither_is_there_one_in_the_copy(mysql_bench, magento, policy) -> None:
     configured = [CONFIGURE.format(f"'{path}', '{value}'") for path, value in CONFIGURED.items()]
     for version in ("production", "staging"):
         mysql_bench.database.create(version)
-    shop = ["SET FOREIGN_KEY_CHECKS = 0", *magento.ddl("mysql"), *magento.inserts(), *configured]
+    shop = [
+        "SET SESSION sql_mode = '', FOREIGN_KEY_CHECKS = 0",
+        *magento.ddl("mysql"),
+        *magento.inserts(),
+        *configured,
+    ]
     mysql_bench.execute("production", ";\n".join(shop))
     with (
         mysql_bench.database.snapshot("production") as source,

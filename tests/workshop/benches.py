@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import pytest
+
 from branchline.adapters.databases.sqlite import SqliteDatabase
 from branchline.ports import Database, Snapshot
 
@@ -88,3 +90,16 @@ class SqliteBench:
 
     def write_through(self, snapshot: Snapshot, statement: str) -> None:
         snapshot.connection.execute(statement)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "mysql"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """One engine after the other, each with every test that asks for it; `mysql` is Oracle's."""
+    if request.param == "sqlite":
+        yield SqliteBench(tmp_path / "service")
+    elif request.param == "postgresql":
+        yield request.getfixturevalue("postgresql_bench")
+    else:
+        server = request.getfixturevalue({"mariadb": "mariadb", "mysql": "oracle_mysql"}[request.param])
+        with server.bench() as made:
+            yield made

@@ -4,9 +4,7 @@ BRANCHLINE_TEST_POSTGRES_URL names a server whose user may create databases. Wit
 the binaries of this machine, on a socket of its own, and ended with the session. No other server is ever asked.
 """
 
-import ctypes
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -24,12 +22,12 @@ from sqlalchemy import URL, make_url
 
 from tests.workshop.application import application
 from tests.workshop.home import Home
+from tests.workshop.private import directory_for_all, dying_with_parent, user
 from tests.workshop.thorough import SERVERS
 from tests.workshop.waiting import until
 
 VARIABLE = "BRANCHLINE_TEST_POSTGRES_URL"
 UNSAFE_BUT_QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=16MB")
-PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -107,14 +105,16 @@ def newest_binaries() -> Path | None:
 @contextmanager
 def private_server(binaries: Path, *settings: str) -> Iterator[Server]:
     """With a password, an order of texts that is not that of bytes, and an end with this process, however that ends."""
-    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=_directory_for_all()))
-    user = _user()
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=directory_for_all()))
+    account = user("postgres")
     password = secrets.token_urlsafe(9) + "%@:/"
-    options: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
+    options: dict[str, Any] = (
+        {"user": account, "group": account, "extra_groups": []} if os.geteuid() == 0 else {}
+    )
     try:
         (directory / "password").write_text(password)
         for path in (directory, directory / "password"):
-            shutil.chown(path, user) if options else None
+            shutil.chown(path, account) if options else None
         data = str(directory / "data")
         directory.chmod(0o755)  # whoever has the password may knock: sandboxed applications too
         order = ["--locale-provider=icu", "--icu-locale=en", "--locale=C"] if _has_icu(binaries) else []
@@ -142,11 +142,13 @@ def private_server(binaries: Path, *settings: str) -> Iterator[Server]:
 @contextmanager
 def standby_of(primary: Server, binaries: Path) -> Iterator[Server]:
     """Follows a private server, and answers what only reads."""
-    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=_directory_for_all()))
-    user = _user()
-    options: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
+    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=directory_for_all()))
+    account = user("postgres")
+    options: dict[str, Any] = (
+        {"user": account, "group": account, "extra_groups": []} if os.geteuid() == 0 else {}
+    )
     try:
-        shutil.chown(directory, user) if options else None
+        shutil.chown(directory, account) if options else None
         subprocess.run(
             [binaries / "pg_basebackup", "-D", directory / "data", "-R", "-c", "fast", "--no-sync"],
             check=True,
@@ -178,7 +180,7 @@ def _serving(
         env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
         cwd=directory,
         start_new_session=True,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509 - three lines of C, before any thread of a test
+        preexec_fn=dying_with_parent(signal.SIGQUIT),  # noqa: PLW1509 - three lines of C, before any thread of a test
         **options,
     )
     try:
@@ -188,10 +190,6 @@ def _serving(
     finally:
         server.send_signal(signal.SIGQUIT)
         server.wait(30)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGQUIT)
 
 
 def _answers(url: URL) -> bool:
@@ -205,18 +203,3 @@ def _has_icu(binaries: Path) -> bool:
         [binaries / "initdb", "--help"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout
     return "--icu-locale" in said
-
-
-def _user() -> str:
-    """PostgreSQL does not run as root."""
-    with suppress(KeyError):
-        return pwd.getpwnam("postgres").pw_name
-    return "nobody"
-
-
-def _directory_for_all() -> str:
-    """Where another user gets in too: the temporary directory, unless one above it is closed to others."""
-    wanted = Path(tempfile.gettempdir()).resolve()
-    if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in (wanted, *wanted.parents)):
-        return str(wanted)
-    return "/tmp"

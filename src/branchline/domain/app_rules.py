@@ -14,7 +14,7 @@ from branchline.domain.names import mount_problem
 Broken = tuple[tuple[str | int, ...], str]
 """Where in an App, and what is wrong there."""
 
-SERVICE_TYPES = {"sqlite": ("3",), "postgresql": ("15",), "mysql": ("10.11",), "mariadb": ("10.11",)}
+SERVICE_TYPES = {"sqlite": ("3",), "postgresql": ("15",), "mysql": ("10.11", "9.7"), "mariadb": ("10.11",)}
 """Versions by type of service: those that the adapters are tested on. Without a version, any of them."""
 ENDPOINTS = {"mariadb": "mysql"}
 """Of services whose endpoint has another name than their type."""

@@ -34,7 +34,7 @@ from branchline.ports import Loader, Snapshot
 LONGEST = 64
 CONNECTIONS = 50
 _ESCAPES = {"-": "_", "_": "$u", ".": "$d"}
-_TAKEN = 1007
+_MEANT = {written: meant for meant, written in _ESCAPES.items()}
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,10 @@ class MysqlDatabase:
     def create(self, name: str) -> None:
         database = self._named(name)
         with self._administering(f"creating {name}") as session:
-            try:
-                session.run(
-                    f"CREATE DATABASE {identifier(database)} CHARACTER SET utf8mb4 COMMENT {self._mark(name)}"
-                )
-            except pymysql.ProgrammingError as error:
-                if code_of(error) != _TAKEN:
-                    raise
-                taken = True
-            else:
-                taken = False
+            taken = name in self._names(session) or _there(session, database)
+            if not taken:
                 self._let_in(session, database)
+                session.run(f"CREATE DATABASE {identifier(database)} CHARACTER SET utf8mb4")
         if taken:
             raise Refused(
                 513, f"The database version {name} exists already.", "Give the new version a name of its own."
@@ -101,7 +94,7 @@ class MysqlDatabase:
                 f"SELECT ID FROM information_schema.PROCESSLIST WHERE DB = {text(database)} AND ID <> CONNECTION_ID()"
             ):
                 _kill(session, number)
-            session.run(f"DROP DATABASE {identifier(database)}")
+            session.run(f"DROP DATABASE IF EXISTS {identifier(database)}")
             self._shut_out(session, database)
 
     def names(self) -> Sequence[str]:
@@ -147,15 +140,18 @@ class MysqlDatabase:
                 f"SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {text(database)}"
                 f" UNION SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {text(database)}"
             )
-            if not filled:
-                session.run(
-                    f"CREATE OR REPLACE USER {_account(once.user)} IDENTIFIED BY {_quoted(once.password)}"
-                )
+            takes = session.one("SELECT @@local_infile")
+            if takes and not filled:
+                session.run(f"DROP USER IF EXISTS {_account(once.user)}")
+                session.run(f"CREATE USER {_account(once.user)} IDENTIFIED BY {_quoted(once.password)}")
                 session.run(f"GRANT ALL PRIVILEGES ON {_granted(database)} TO {_account(once.user)}")
         if filled:
             raise Refused(
                 513, f"The database version {name} is not empty.", "Give the new version a name of its own."
             )
+        if not takes:
+            what = f"The server at {self.server.address} takes no rows by LOAD DATA LOCAL: local_infile is off, as MySQL has it."
+            raise Refused(530, what, "SET PERSIST local_infile = ON; or in its configuration.")
         loader = MysqlLoader(self.server, database, _account(self.owner), once)
         try:
             yield loader
@@ -182,15 +178,16 @@ class MysqlDatabase:
                 session.run(f"DROP USER IF EXISTS {_account(account)}")
 
     def _names(self, session: Session) -> list[str]:
-        mark = f"branchline {self.slug} "
-        rows = session.rows(
-            f"SELECT SCHEMA_NAME, SCHEMA_COMMENT FROM information_schema.SCHEMATA WHERE SCHEMA_COMMENT LIKE {text('branchline %')}"
-        )
-        found = [(name, comment[len(mark) :]) for name, comment in rows if comment.startswith(mark)]
-        return sorted(version for name, version in found if name == self._named(version))
+        """Those that are there and the owner has a right to: MySQL keeps no word of ours beside a database."""
+        granted = session.rows(f"SELECT Db FROM mysql.db WHERE User = {text(self.owner)}")
+        ours = {pattern.replace(r"\_", "_") for (pattern,) in granted}
+        there = session.rows("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")
+        return sorted(self._version(database) for (database,) in there if database in ours)
 
-    def _mark(self, name: str) -> str:
-        return _quoted(f"branchline {self.slug} {name}")
+    def _version(self, database: str) -> str:
+        """`_named` the other way round."""
+        written = database.removeprefix(f"bl_{self.slug}_")
+        return re.sub(r"_|\$u|\$d", lambda found: _MEANT[found[0]], written)
 
     def _named(self, name: str) -> str:
         made = f"bl_{self.slug}_" + re.sub(r"[-_.]", lambda found: _ESCAPES[found[0]], name)
@@ -222,6 +219,13 @@ class MysqlDatabase:
                 yield session
         finally:
             session.close()
+
+
+def _there(session: Session, database: str) -> bool:
+    """Whoever made it."""
+    return bool(
+        session.one(f"SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {text(database)}")
+    )
 
 
 def _kill(session: Session, number: int) -> None:

@@ -19,6 +19,7 @@ CONNECT_SECONDS = 10
 _HERE = ("localhost", "127.0.0.1", "::1")
 _STANDS_FOR = {
     1005: "a table could not be made",
+    1007: "there is a database of that name",
     1022: "a key is not unique",
     1041: "the server is out of memory",
     1044: "the account has no right to the database",
@@ -47,9 +48,12 @@ _STANDS_FOR = {
     1364: "a column has no default value",
     1451: "rows are referred to by others",
     1452: "rows refer to what is not there",
+    1419: "binary logging is on, and the account may not make functions and triggers (log_bin_trust_function_creators)",
+    3140: "a text is no JSON",
+    3819: "a check of a table does not hold",
     4025: "a check of a table does not hold",
 }
-_GONE = {1053, 1077, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 2002, 2003, 2006, 2013, 2055}
+_GONE = {1053, 1077, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
 _BUSY = {1040, 1203, 1205, 1213, 1226, 1969, 3024}
 _DENIED = {1045, 1130, 1698, 4151}
 _NAMES = re.compile(
@@ -288,7 +292,16 @@ def _told(error: Exception, doing: str, number: int, statement: str | None) -> B
 
 _READS_ONLY = frozenset(
     {
-        *("USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "SHOW CREATE ROUTINE", "PROCESS", "RELOAD"),
+        *(
+            "USAGE",
+            "SELECT",
+            "SHOW VIEW",
+            "SHOW DATABASES",
+            "SHOW CREATE ROUTINE",
+            "SHOW_ROUTINE",
+            "PROCESS",
+            "RELOAD",
+        ),
         *("REPLICATION CLIENT", "BINLOG MONITOR", "SLAVE MONITOR", "REPLICA MONITOR", "REPLICATION SLAVE"),
         *("LOCK TABLES", "EVENT", "TRIGGER"),
     }
@@ -318,6 +331,7 @@ def may_write(session: Session) -> str:
 def identity_of(session: Session) -> str:
     """The same for the same database of the same server, by whatever name both are reached."""
     row = session.rows("SELECT @@hostname, @@port, @@datadir, DATABASE()")[0]
-    with suppress(pymysql.MySQLError):
-        return f"mysql {session.one('SELECT @@server_uid')}/{row[3]}"
+    for unique in ("server_uid", "server_uuid"):  # MariaDB's and MySQL's
+        with suppress(pymysql.MySQLError):
+            return f"mysql {session.one(f'SELECT @@{unique}')}/{row[3]}"
     return "mysql {}:{}{}/{}".format(*row)

@@ -249,9 +249,9 @@ class _Filling:
 
 
 def _into(layout: Layout, masked: Sequence[Shape], passing: Sequence[Shape]) -> str:
-    taken = {shape.name: shape.taken for shape in masked if shape.taken}
-    places = [shape.variable if shape.name in taken else shape.name for shape in masked]
-    places += [shape.name for shape in passing]
+    through_variables = [*masked, *(shape for shape in passing if shape.document)]
+    taken = {shape.name: shape.taken for shape in through_variables if shape.taken}
+    places = [shape.variable if shape.name in taken else shape.name for shape in (*masked, *passing)]
     sets = ", ".join(f"{name} = {expression}" for name, expression in taken.items())
     return (
         f"{identifier(layout.name)} CHARACTER SET binary FIELDS TERMINATED BY x'1f' ESCAPED BY x'1a'"

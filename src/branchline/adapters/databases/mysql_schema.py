@@ -14,7 +14,7 @@ ENGINES = {"InnoDB", "MyISAM", "Aria", "MEMORY", "ARCHIVE", "CSV", "ROCKSDB"}
 TRANSACTIONAL = {"InnoDB", "ROCKSDB"}
 _INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
 _TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
-_BINARIES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
+_BINARIES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector"}
 _SPATIAL = {
     *("geometry", "point", "linestring", "polygon"),
     *("multipoint", "multilinestring", "multipolygon", "geometrycollection"),
@@ -51,7 +51,8 @@ class Shape:
         """SQL for its bytes as `LOAD DATA ... CHARACTER SET binary` takes them back, unchanged."""
         if self.type == "float":
             return f"CAST({self.name} AS DOUBLE)"  # six digits otherwise
-        return self.name if self.type in _AS_IT_IS or self.binary else f"CAST({self.name} AS BINARY)"
+        plain = self.type in _AS_IT_IS or (self.binary and self.type != "vector")
+        return self.name if plain else f"CAST({self.name} AS BINARY)"
 
     @property
     def shown(self) -> str:
@@ -75,6 +76,11 @@ class Shape:
         if self.type in _AS_IT_IS or self.type == "float" or self.charset in ("utf8mb4", "ascii"):
             return ""
         return f"CONVERT({variable} USING utf8mb4)"
+
+    @property
+    def document(self) -> bool:
+        """MySQL's own JSON, which is made out of text only and not out of bytes."""
+        return self.type == "json" and not self.charset
 
     @property
     def variable(self) -> str:
@@ -181,9 +187,10 @@ def _columns(session: Session) -> Mapping[str, list[Row]]:
 
 
 def _documents(session: Session) -> set[tuple[str, str]]:
-    """MariaDB's JSON is a text with a check of that name."""
+    """MariaDB's JSON is a text with a check of that name; MySQL's is a type, and its checks do not say of which table they are."""
     if not session.one(
-        "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = 'CHECK_CONSTRAINTS'"
+        "SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema'"
+        " AND TABLE_NAME = 'CHECK_CONSTRAINTS' AND COLUMN_NAME = 'TABLE_NAME'"
     ):
         return set()
     rows = session.rows(

@@ -39,7 +39,7 @@ from branchline.ports import Block
 LOCK_SECONDS, STATEMENT_SECONDS = 5, 3600
 READING = (
     "sql_mode = ''",
-    f"group_concat_max_len = LEAST({BLOCK_BYTES}, @@max_allowed_packet DIV 2)",
+    f"group_concat_max_len = CAST(LEAST({BLOCK_BYTES}, @@max_allowed_packet DIV 2) AS UNSIGNED)",
     "net_write_timeout = 3600",
     f"lock_wait_timeout = {LOCK_SECONDS * 6}",
     "sql_quote_show_create = 1",
@@ -171,7 +171,8 @@ class MysqlSnapshot:
         return identifier(name)
 
     def digest(self, values: Sequence[str]) -> str:
-        return f"LEFT(MD5(CONCAT_WS(',', {', '.join(f'QUOTE({value})' for value in values)})), 15)"
+        quoted = ", ".join(f"QUOTE({value})" for value in values)
+        return f"LEFT(SHA2(CONCAT_WS(',', {quoted}), 256), 15)"
 
     def newest(self, table: str, by: str, rows: int, where: str = "") -> str:
         layout = self.layout(table)

@@ -1,22 +1,17 @@
-"""A MariaDB server for tests, and services to throw away.
+"""A MariaDB or MySQL server for tests, and services to throw away.
 
-BRANCHLINE_TEST_MYSQL_URL names a server whose account may do everything. Without it a private one is started from the binaries of
-this machine, on a socket and a port of its own, and ended with the session. No other server is ever asked.
+BRANCHLINE_TEST_MYSQL_URL names a MariaDB server whose account may do everything. Without it a private one is started from the
+binaries of this machine, on a socket and a port of its own, and ended with the session. No other server is ever asked.
+Oracle's MySQL: tests/workshop/oracle_mysql.py.
 """
 
-import ctypes
 import os
-import pwd
 import secrets
 import shutil
-import signal
-import socket
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pymysql
@@ -25,24 +20,10 @@ import pytest
 from branchline.adapters.databases.mysql import MysqlDatabase
 from branchline.adapters.databases.mysql_connection import MysqlServer
 from branchline.ports import Snapshot
+from tests.workshop.mysql_servers import PATH, mariadb_server, mysql_server, mysqld
 from tests.workshop.thorough import SERVERS
-from tests.workshop.waiting import until
 
 VARIABLE = "BRANCHLINE_TEST_MYSQL_URL"
-UNSAFE_BUT_QUICK = (
-    "innodb-flush-log-at-trx-commit=0",
-    "innodb-doublewrite=0",
-    "innodb-fast-shutdown=2",
-    "innodb-buffer-pool-size=64M",
-    "innodb-log-file-size=32M",
-    "innodb-flush-method=nosync",
-    "sync-binlog=0",
-    "skip-log-bin",
-    "skip-name-resolve",
-    "performance-schema=off",
-    "max-allowed-packet=64M",
-)
-PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -51,6 +32,7 @@ class Server:
 
     admin: MysqlServer
     process: subprocess.Popen[bytes] | None = None
+    oracle: bool = False
 
     @contextmanager
     def connected(self, database: str = "", **account: Any) -> Iterator[pymysql.Connection]:
@@ -101,6 +83,11 @@ class Server:
         finally:
             for name in made.names():
                 made.remove(name)
+
+    @contextmanager
+    def bench(self) -> Iterator["MysqlBench"]:
+        with self.service() as service:
+            yield MysqlBench(self, service)
 
 
 @dataclass
@@ -154,117 +141,66 @@ def mariadb() -> Iterator[Server]:
     if given:
         yield Server(MysqlServer.from_url(given))
         return
-    if shutil.which("mariadbd", path=_path()) is None:
+    if shutil.which("mariadbd", path=PATH) is None:
         missing = f"no MariaDB server is installed here, and {VARIABLE} names none"
         if SERVERS:
             pytest.fail(missing)
         pytest.skip(missing)
-    with private_server() as server:
+    with private_mariadb() as server:
         yield server
 
 
+@contextmanager
+def private_mariadb(*settings: str) -> Iterator[Server]:
+    with mariadb_server(*settings) as (root, process):
+        Server(root).execute("DELETE FROM mysql.global_priv WHERE User = '';\nFLUSH PRIVILEGES;")
+        yield Server(_administrator(root), process)
+
+
+@pytest.fixture(scope="session")
+def oracle_mysql() -> Iterator[Server]:
+    program = mysqld()
+    if program is None:
+        pytest.skip("Oracle's MySQL is not here: sh scripts/oracle_mysql.sh")
+    with mysql_server(program) as (root, process):
+        yield Server(_administrator(root), process, oracle=True)
+
+
+def _administrator(root: MysqlServer) -> MysqlServer:
+    """An account with a password, made by one that has none."""
+    password = secrets.token_urlsafe(9) + "%@:/"
+    Server(root).execute(
+        f"CREATE USER ada IDENTIFIED BY '{password}';\nGRANT ALL PRIVILEGES ON *.* TO ada WITH GRANT OPTION;"
+    )
+    return MysqlServer(root.host, root.port, "ada", password)
+
+
+@pytest.fixture(params=["mariadb", "mysql"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """One and the other, each with every test that asks for it."""
+    made: Server = request.getfixturevalue("oracle_mysql" if request.param == "mysql" else "mariadb")
+    return made
+
+
 @pytest.fixture
-def mysql_bench(mariadb: Server) -> Iterator[MysqlBench]:
-    with mariadb.service() as service:
-        yield MysqlBench(mariadb, service)
+def mysql_bench(server: Server) -> Iterator[MysqlBench]:
+    """On each kind of server in turn."""
+    with server.bench() as made:
+        yield made
+
+
+def numbers(count: int) -> str:
+    """A table of a query with the column `seq`, which counts from 1."""
+    digits = range(len(str(count)))
+    ten = f"(SELECT {' UNION ALL SELECT '.join(['0 AS d', *map(str, range(1, 10))])})"
+    seq = " + ".join(f"{10**at} * n{at}.d" for at in digits)
+    tables = ", ".join(f"{ten} AS n{at}" for at in digits)
+    return (
+        f"(SELECT seq FROM (SELECT 1 + {seq} AS seq FROM {tables}) AS every WHERE seq <= {count}) AS numbers"
+    )
 
 
 def statements(script: str) -> Iterator[str]:
     for statement in f"{script.strip()}\n".split(";\n"):
         if statement.strip():
             yield statement.strip()
-
-
-@contextmanager
-def private_server(*settings: str) -> Iterator[Server]:
-    """With a password, and an end with this process, however that ends."""
-    directory = Path(tempfile.mkdtemp(prefix="my-", dir=_directory_for_all()))
-    user = _user()
-    options: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
-    environment = {"PATH": _path(), "LC_ALL": "C"}
-    try:
-        if options:
-            shutil.chown(directory, user)
-        data = directory / "data"
-        subprocess.run(
-            [
-                *("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"),
-                *("--auth-root-authentication-method=normal", "--innodb-log-file-size=32M"),
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            cwd=directory,
-            **options,
-        )
-        port = _free_port()
-        server = subprocess.Popen(
-            [
-                *("mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={directory}/socket"),
-                *(
-                    f"--port={port}",
-                    "--bind-address=127.0.0.1",
-                    f"--pid-file={directory}/pid",
-                    f"--tmpdir={directory}",
-                ),
-                *(f"--{setting}" for setting in (*UNSAFE_BUT_QUICK, *settings)),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            cwd=directory,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - three lines of C, before any thread of a test
-            **options,
-        )
-        try:
-            password = secrets.token_urlsafe(9) + "%@:/"
-            admin = MysqlServer("127.0.0.1", port, "root", "", f"{directory}/socket")
-            until(lambda: server.poll() is not None or _answers(admin))
-            assert server.poll() is None, "MariaDB did not start"
-            Server(admin).execute(
-                f"DELETE FROM mysql.global_priv WHERE User = '';\nFLUSH PRIVILEGES;\nCREATE USER ada IDENTIFIED BY '{password}';\n"
-                "GRANT ALL PRIVILEGES ON *.* TO ada WITH GRANT OPTION;"
-            )
-            yield Server(MysqlServer("127.0.0.1", port, "ada", password), server)
-        finally:
-            server.send_signal(signal.SIGKILL)
-            server.wait(30)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)
-
-
-def _answers(admin: MysqlServer) -> bool:
-    with suppress(pymysql.MySQLError), Server(admin).connected():
-        return True
-    return False
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _path() -> str:
-    return f"{os.environ['PATH']}:/usr/sbin:/sbin"
-
-
-def _user() -> str:
-    """As root the server asks for another user."""
-    with suppress(KeyError):
-        return pwd.getpwnam("mysql").pw_name
-    return "nobody"
-
-
-def _directory_for_all() -> str:
-    """Where another user gets in too: the temporary directory, unless one above it is closed to others."""
-    wanted = Path(tempfile.gettempdir()).resolve()
-    if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in (wanted, *wanted.parents)):
-        return str(wanted)
-    return "/tmp"
