@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import polars as pl
 import pytest
 
-from branchline.adapters.databases.mysql import MysqlDatabase
-from branchline.adapters.databases.mysql_connection import MysqlServer, Session
+from branchline.adapters.databases.mysql_connection import Session
 from branchline.adapters.databases.mysql_snapshot import opened
-from branchline.errors import BadInput, Failed, Refused, Unavailable
-from branchline.sanitize.pipeline import replicate
-from branchline.sanitize.policy_file import read_policy
+from branchline.errors import Failed, Refused, Unavailable
 from tests.workshop.mysql import MysqlBench, Server, numbers
+from tests.workshop.mysql_production import checksums, kept, production, sync
 
 EVERY_TYPE = """
 CREATE SEQUENCE numbers START WITH 7 INCREMENT BY 3 CACHE 2;
@@ -71,59 +66,12 @@ CREATE EVENT mails ON SCHEDULE EVERY 1 DAY DO DELETE FROM log;
 """
 
 
-@contextmanager
-def production(
-    server: Server, script: str, rights: str = "SELECT, SHOW VIEW"
-) -> Iterator[tuple[str, MysqlServer]]:
-    """A database that Branchline did not make, and an account with these rights on it."""
-    with server.database() as name:
-        server.execute(script, name)
-        server.execute(f"CREATE USER {name} IDENTIFIED BY 'pass';\nGRANT {rights} ON {name}.* TO {name};")
-        try:
-            yield name, replace(server.admin, user=name, password="pass")
-        finally:
-            server.execute(f"DROP USER {name}")
-
-
 def every_type(server: Server) -> str:
     script = EVERY_TYPE
     for mariadbs, oracles in NOT_ORACLES.items() if server.oracle else ():
         assert mariadbs in script
         script = script.replace(mariadbs, oracles)
     return script
-
-
-def kept(server: Server, database: str) -> str:
-    """A policy that keeps every column of every table."""
-    rows = server.read(
-        "SELECT TABLE_NAME, GROUP_CONCAT('\"', COLUMN_NAME, '\": keep' SEPARATOR ', ') FROM information_schema.COLUMNS"
-        " JOIN information_schema.TABLES USING (TABLE_SCHEMA, TABLE_NAME)"
-        " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND IFNULL(GENERATION_EXPRESSION, '') = '' GROUP BY 1",
-        database,
-    )
-    return "tables: {" + ", ".join(f"{table}: {{columns: {{{columns}}}}}" for table, columns in rows) + "}"
-
-
-def checksums(server: Server, database: str) -> dict[str, str]:
-    """One number per column of every table, and whatever else there is to compare."""
-    found = {}
-    with server.connected(database) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
-        )
-        for table, column in cursor.fetchall():
-            value = f"CAST(`{column}` AS BINARY)"
-            cursor.execute(
-                f"SELECT COUNT(*), COUNT(`{column}`), SUM(CRC32({value})), BIT_XOR(CAST(CONV(LEFT(SHA2({value}, 256), 16), 16, 10) AS UNSIGNED)) FROM `{table}`"
-            )
-            found[f"{table}.{column}"] = str(cursor.fetchone())
-    return found
-
-
-def sync(bench: MysqlBench, source: MysqlServer, database: str, policy: str, **options: object):
-    bench.database.create("copy")
-    with opened(source, database, 2) as snapshot, bench.database.loader("copy") as loader:
-        return replicate(snapshot, loader, read_policy(policy), **options), snapshot.notes
 
 
 def test_every_type_key_and_partition_arrives_byte_for_byte(mysql_bench: MysqlBench, server: Server) -> None:
@@ -209,6 +157,40 @@ def test_a_definer_is_replaced_whatever_the_program_is_called(
         cursor = connection.cursor()
         cursor.execute("CALL root()")
         assert cursor.fetchone() == ("DEFINER=`root`@`%`",)
+
+
+def test_programs_keep_their_letters_whoever_made_them(mysql_bench: MysqlBench, server: Server) -> None:
+    with production(server, "CREATE TABLE t (id INT PRIMARY KEY, w VARCHAR(9));") as (name, _):
+        with server.connected(name, charset="latin1") as connection:
+            connection.cursor().execute(
+                "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.w = 'Grüße'"
+            )
+            connection.cursor().execute("CREATE VIEW v AS SELECT 'Grüße' AS x")
+        with server.connected(name) as connection:
+            connection.cursor().execute("SET SESSION sql_mode = 'ANSI_QUOTES'")
+            connection.cursor().execute('CREATE DEFINER = "my user"@"%" PROCEDURE p() SELECT 1 AS "DEFINER"')
+        sync(mysql_bench, server.admin, name, kept(server, name), scan=False)
+    mysql_bench.execute("copy", "INSERT INTO t (id) VALUES (9);")
+    assert mysql_bench.read("copy", "SELECT w, x FROM t, v") == [("Grüße", "Grüße")]
+    with mysql_bench.connection("copy") as connection:
+        connection.cursor().execute("CALL p()")
+
+
+@pytest.mark.parametrize("rule", ["percent: 50", "newest: 40, by: q"])
+def test_a_subset_follows_keys_of_bytes_round_in_a_circle(
+    mysql_bench: MysqlBench, server: Server, rule: str
+) -> None:
+    script = f"""CREATE TABLE h (id BINARY(16) PRIMARY KEY, p BINARY(16), q INT, FOREIGN KEY (p) REFERENCES h (id));
+        INSERT INTO h SELECT UNHEX(LEFT(SHA2(seq, 256), 32)), NULL, seq FROM {numbers(100)};
+        UPDATE h AS c JOIN h AS o ON o.q = c.q * 7 % 101 SET c.p = o.id;"""
+    policy = f"tables: {{h: {{subset: {{{rule}}}, columns: {{id: keep, p: keep, q: keep}}}}}}"
+    with production(server, script) as (name, account):
+        report, _ = sync(mysql_bench, account, name, policy, scan=False)
+    left = (
+        "SELECT COUNT(*) FROM h WHERE p IS NOT NULL AND p NOT IN (SELECT id FROM (SELECT id FROM h) AS all_)"
+    )
+    assert mysql_bench.read("copy", left) == [(0,)]
+    assert report.rows < 100
 
 
 def test_a_foreign_key_into_another_database_is_refused_by_name(
@@ -348,177 +330,6 @@ def test_a_table_that_is_altered_or_dropped_meanwhile_is_one_clear_error(
         mysql_bench.database.remove("copy")
 
 
-@contextmanager
-def written(server: Server, database: str) -> Iterator[None]:
-    """Somebody adds to p and c, the reference after what it refers to, and removes from c, all the while."""
-    stop, begun = threading.Event(), threading.Event()
-
-    def write() -> None:
-        with server.connected(database) as connection:
-            cursor = connection.cursor()
-            while not stop.is_set():
-                cursor.execute("INSERT INTO p (v) VALUES ('new')")
-                cursor.execute(f"INSERT INTO c (p) VALUES ({cursor.lastrowid})")
-                cursor.execute("DELETE FROM c ORDER BY id LIMIT 1")
-                begun.set()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        begun.wait(30)
-        yield
-    finally:
-        stop.set()
-        writer.join()
-
-
-PARENTS = f"""CREATE TABLE p (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(9));
-CREATE TABLE c (id INT AUTO_INCREMENT PRIMARY KEY, p INT NOT NULL, FOREIGN KEY (p) REFERENCES p (id));
-INSERT INTO p (v) SELECT 'x' FROM {numbers(3000)};
-INSERT INTO c (p) SELECT seq FROM {numbers(3000)};"""
-
-
-def test_references_hold_while_production_goes_on_writing(mysql_bench: MysqlBench, server: Server) -> None:
-    with production(server, PARENTS) as (name, _), written(server, name):
-        report, notes = sync(mysql_bench, server.admin, name, kept(server, name), scan=False)
-    assert report.rows >= 6000
-    assert notes == ()
-
-
-def test_sessions_that_begin_while_others_write_see_one_moment(server: Server) -> None:
-    with (
-        production(server, PARENTS) as (name, _),
-        written(server, name),
-        opened(server.admin, name, 12) as snapshot,
-    ):
-        seen = {session.one("SELECT MAX(id) FROM p") for session in snapshot.sessions}
-    assert len(snapshot.sessions) == 12
-    assert len(seen) == 1
-
-
-def test_production_can_be_migrated_while_it_is_read(server: Server) -> None:
-    with production(server, PARENTS) as (name, account), opened(account, name) as snapshot:
-        assert sum(block.frame.height for block in snapshot.blocks("p", ["v"])) == 3000
-        server.execute("SET SESSION lock_wait_timeout = 2;\nALTER TABLE p ADD w INT, ALGORITHM = COPY;", name)
-
-
-def test_several_sessions_see_one_moment_and_one_is_enough_where_nothing_may_be_locked(
-    server: Server,
-) -> None:
-    script = "CREATE TABLE t (id INT PRIMARY KEY);\nINSERT INTO t VALUES (1);"
-    with production(server, script) as (name, account):
-        server.execute(f"GRANT RELOAD ON *.* TO {name}")
-        with opened(account, name, 3) as snapshot:
-            server.execute("INSERT INTO t VALUES (2)", name)
-            assert [session.one("SELECT COUNT(*) FROM t") for session in snapshot.sessions] == [b"1"] * 3
-            assert snapshot.notes == ()
-        server.execute(f"REVOKE RELOAD ON *.* FROM {name}")
-        with opened(account, name, 3) as snapshot:
-            assert len(snapshot.sessions) == 1
-            assert "one session" in snapshot.notes[0]
-
-
-@pytest.mark.parametrize("right", ["INSERT", "ALL PRIVILEGES", "SELECT, UPDATE", "CREATE TEMPORARY TABLES"])
-def test_a_source_whose_account_may_write_is_refused_unless_that_is_allowed(
-    server: Server, right: str
-) -> None:
-    with production(server, "CREATE TABLE t (id INT PRIMARY KEY)", right) as (name, account):
-        with pytest.raises(Refused) as caught, opened(account, name, allow_writable_source=False):
-            pass
-        assert caught.value.number == 533
-        with opened(account, name, allow_writable_source=True):
-            pass
-    with (
-        production(server, "CREATE TABLE t (id INT PRIMARY KEY)") as (name, account),
-        opened(account, name, allow_writable_source=False) as snapshot,
-    ):
-        assert set(snapshot.schema().tables) == {"t"}
-
-
-def test_what_the_account_cannot_see_is_a_problem_of_the_schema(server: Server) -> None:
-    script = "CREATE TABLE seen (id INT PRIMARY KEY);\nCREATE TABLE unseen (id INT PRIMARY KEY);\nCREATE FUNCTION f () RETURNS INT RETURN 1;"
-    with production(server, script, "EXECUTE") as (name, account):
-        server.execute(f"GRANT SELECT ON {name}.seen TO {name}")
-        with opened(account, name) as snapshot:
-            first, second = snapshot.schema().problems
-    assert f"SELECT on {name}.*" in first
-    assert "bodies of f" in second
-
-
-def test_one_services_accounts_reach_no_others_databases(server: Server) -> None:
-    with server.service() as mine:
-        others = MysqlDatabase(server.admin, f"{mine.slug}_x", b"k" * 32)
-        mine.create("one")
-        others.create("one")
-        try:
-            told = mine.relationship("one")
-            with server.connected(user=told["username"], password=told["password"]) as connection:
-                cursor = connection.cursor()
-                cursor.execute("SHOW DATABASES")
-                assert {name for (name,) in cursor.fetchall()} - {"performance_schema"} == {
-                    "information_schema",
-                    told["path"],
-                }
-            assert mine.names() == ["one"]
-        finally:
-            others.remove("one")
-        assert mine.names() == ["one"]
-
-
-def test_removing_ends_sessions_rights_and_at_last_the_accounts(server: Server) -> None:
-    with server.service() as service:
-        bench = MysqlBench(server, service)
-        service.create("one")
-        service.create("v-2")
-        with bench.connection("one") as user:
-            user.cursor().execute("SELECT 1")
-            service.remove("one")
-            with pytest.raises(Exception, match=r"2006|2013|4031|1927"):
-                user.cursor().execute("SELECT 1")
-        owner = service.relationship("v-2")["username"]
-        assert (
-            len(
-                [
-                    grant
-                    for (grant,) in server.read(f"SHOW GRANTS FOR {owner}")
-                    if "bl" in grant and " ON `" in grant
-                ]
-            )
-            == 1
-        )
-        service.remove("v-2")
-        assert server.read(f"SELECT COUNT(*) FROM mysql.user WHERE User LIKE '{owner}%'") == [(0,)]
-
-
-def test_a_database_that_branchline_did_not_make_is_neither_listed_nor_removed(server: Server) -> None:
-    with server.service() as service:
-        name = f"bl_{service.slug}_one"
-        server.execute(f"CREATE DATABASE {name}")
-        try:
-            assert service.names() == []
-            service.remove("one")
-            assert server.read(f"SHOW DATABASES LIKE '{name}'")
-            with pytest.raises(Refused):
-                service.create("one")
-        finally:
-            server.execute(f"DROP DATABASE {name}")
-
-
-def test_an_account_that_cannot_see_whom_it_lets_in_makes_nothing(server: Server) -> None:
-    server.execute(
-        "CREATE USER little IDENTIFIED BY 'pass';\nGRANT CREATE, DROP, CREATE USER ON *.* TO little;"
-    )
-    try:
-        service = MysqlDatabase(replace(server.admin, user="little", password="pass"), "little", b"k" * 32)
-        for asked in (service.names, lambda: service.create("one")):
-            with pytest.raises(Failed, match=r"no right to a table \(1142, (mysql\.)?db\)"):
-                asked()
-        assert server.read("SELECT User FROM mysql.user WHERE User LIKE 'bl_little%'") == []
-        assert server.read("SHOW DATABASES LIKE 'bl_little%'") == []
-    finally:
-        server.execute("DROP USER little")
-
-
 def test_a_server_that_takes_no_rows_from_its_client_is_told_before_any_is_read(
     mysql_bench: MysqlBench, server: Server
 ) -> None:
@@ -533,36 +344,6 @@ def test_a_server_that_takes_no_rows_from_its_client_is_told_before_any_is_read(
         assert caught.value.number == 530
     finally:
         server.execute("SET GLOBAL local_infile = ON")
-
-
-def test_statements_of_a_policy_reach_the_copy_and_nothing_else(
-    mysql_bench: MysqlBench, server: Server
-) -> None:
-    mysql_bench.database.create("live")
-    mysql_bench.execute("live", "CREATE TABLE t (id INT PRIMARY KEY);\nINSERT INTO t VALUES (1);")
-    live = mysql_bench.name("live")
-    with production(server, "CREATE TABLE t (id INT PRIMARY KEY);\nINSERT INTO t VALUES (1);") as (
-        name,
-        account,
-    ):
-        for statement in (
-            f"DELETE FROM {live}.t",
-            f"DELETE FROM {name}.t",
-            "SET GLOBAL max_connections = 5",
-            f"DROP USER {name}",
-            "EXECUTE IMMEDIATE CONCAT(''SELECT `'', CHAR(99), ''anary` FROM t'')",
-        ):
-            policy = f"tables: {{t: {{columns: {{id: keep}}}}}}\ndisarm: {{sql: ['{statement}']}}"
-            with pytest.raises(Failed) as caught:
-                sync(mysql_bench, account, name, policy)
-            assert caught.value.number == 508
-            assert "canary" not in str(caught.value)
-            mysql_bench.database.remove("copy")
-        sync(
-            mysql_bench, account, name, "tables: {t: {columns: {id: keep}}}\ndisarm: {sql: ['DELETE FROM t']}"
-        )
-    assert mysql_bench.read("live", "SELECT * FROM t") == [(1,)]
-    assert mysql_bench.read("copy", "SELECT * FROM t") == []
 
 
 def test_a_wrong_password_and_a_server_that_is_down_are_one_clear_error(server: Server) -> None:
@@ -642,70 +423,3 @@ def test_closing_a_session_ends_what_it_was_doing_on_the_server(server: Server) 
         pass
     running.join(60)
     assert broken
-
-
-def test_a_database_is_the_same_by_whatever_account_it_is_reached(server: Server) -> None:
-    with production(server, "") as (name, account), production(server, "") as (other, _):
-        found = []
-        for reached, database in ((account, name), (server.admin, name), (server.admin, other)):
-            with opened(reached, database) as snapshot:
-                found.append(snapshot.identity())
-    assert found[0] == found[1] != found[2]
-
-
-@pytest.mark.parametrize(
-    "url", ["postgres://u@h/d", "mysql://u@h:port/", "mysql://u:s3cret@h/?ssl=1", "", "mysql://["]
-)
-def test_a_url_that_is_none_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(BadInput) as caught:
-        MysqlServer.from_url(url)
-    assert "s3cret" not in str(caught.value)
-
-
-def test_a_url_says_host_port_user_password_and_socket() -> None:
-    server = MysqlServer.from_url("mysql://ada:p%40ss@db.example:3307/?socket=/run/my.sock")
-    assert server == MysqlServer("db.example", 3307, "ada", "p@ss", "/run/my.sock")
-    assert "p@ss" not in repr(server)
-
-
-ORACLES_OWN = """
-CREATE TABLE own (id INT NOT NULL, j JSON, name VARCHAR(40), v VECTOR(2), g POINT NOT NULL SRID 4326, made DATE DEFAULT (CURRENT_DATE), PRIMARY KEY (id DESC),
-  KEY lowered ((LOWER(name))), KEY zips ((CAST(j->'$.zips' AS UNSIGNED ARRAY))), KEY unseen (name) INVISIBLE, SPATIAL KEY places (g),
-  CONSTRAINT odd CHECK (id % 2 = 1) NOT ENFORCED) COLLATE utf8mb4_0900_as_cs;
-INSERT INTO own VALUES (1, '{"zips": [94536, 10115], "n": 1.50, "ü": "\\\\u00e9\\\\"\\\\n", "none": null}', 'Zoë Ångström', TO_VECTOR('[1.5,-2]'), ST_GeomFromText('POINT(52 13)', 4326), '2020-02-29'),
-  (2, NULL, NULL, NULL, ST_GeomFromText('POINT(0 0)', 4326), NULL), (3, '"text"', '', NULL, ST_GeomFromText('POINT(1 1)', 4326), '2021-01-01');
-"""
-
-
-def lines(created: str) -> list[str]:
-    """Of a definition, in no order; MySQL says a table's own character set again where it was told it."""
-    return sorted(re.sub(",(?=\n)| CHARACTER SET utf8mb4", "", created).split("\n"))
-
-
-def test_what_only_oracles_mysql_has_arrives_and_its_documents_are_masked_and_searched(
-    oracle_mysql: Server,
-) -> None:
-    with (
-        oracle_mysql.bench() as bench,
-        production(oracle_mysql, ORACLES_OWN) as (name, account),
-    ):
-        sync(bench, account, name, kept(oracle_mysql, name), scan=False)
-        rows = "SELECT id, CAST(j AS CHAR), HEX(v), HEX(g), made, name FROM own"
-        assert bench.read("copy", rows) == oracle_mysql.read(rows, name)
-        (there,), (here,) = (
-            oracle_mysql.read("SHOW CREATE TABLE own", database) for database in (name, bench.name("copy"))
-        )
-        assert lines(here[1]) == lines(there[1])
-        bench.database.remove("copy")
-        columns = "id: keep, v: keep, g: keep, made: keep, name: full_name, j: {}"
-        with pytest.raises(Failed, match=r"own\.j"):
-            oracle_mysql.execute("UPDATE own SET j = JSON_OBJECT('who', 'zoë ångström') WHERE id = 3", name)
-            sync(bench, account, name, f"tables: {{own: {{columns: {{{columns.format('keep')}}}}}}}")
-        bench.database.remove("copy")
-        document = '{mask: json, paths: {"$.who": full_name, "$.**": keep}}'
-        sync(bench, account, name, f"tables: {{own: {{columns: {{{columns.format(document)}}}}}}}")
-        ((zips, who),) = bench.read(
-            "copy", "SELECT a.j->'$.zips', b.j->>'$.who' FROM own a, own b WHERE a.id = 1 AND b.id = 3"
-        )
-    assert zips == "[94536, 10115]"
-    assert who not in (None, "zoë ångström")

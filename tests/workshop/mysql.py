@@ -37,7 +37,7 @@ class Server:
     @contextmanager
     def connected(self, database: str = "", **account: Any) -> Iterator[pymysql.Connection]:
         """Past Branchline, each statement at once; as another account where one is given."""
-        chosen = {"user": self.admin.user, "password": self.admin.password, **account}
+        chosen = {"user": self.admin.user, "password": self.admin.password, "charset": "utf8mb4", **account}
         place = {"unix_socket": self.admin.socket} if self.admin.socket else {"host": self.admin.host}
         with closing(
             pymysql.connect(
@@ -45,7 +45,6 @@ class Server:
                 port=self.admin.port,
                 database=database or None,
                 autocommit=True,
-                charset="utf8mb4",
                 ssl_disabled=True,
                 **chosen,
             )

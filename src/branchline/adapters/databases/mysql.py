@@ -28,11 +28,14 @@ from branchline.adapters.databases.mysql_connection import (
 )
 from branchline.adapters.databases.mysql_loader import MysqlLoader
 from branchline.adapters.databases.mysql_snapshot import opened
-from branchline.errors import BadInput, Refused
+from branchline.errors import BadInput, Refused, Unavailable
 from branchline.ports import Loader, Snapshot
 
 LONGEST = 64
 CONNECTIONS = 50
+PATIENCE = 60
+"""Seconds that a change waits for others."""
+_USED_BEFORE = 3638
 _ESCAPES = {"-": "_", "_": "$u", ".": "$d"}
 _MEANT = {written: meant for meant, written in _ESCAPES.items()}
 
@@ -65,7 +68,7 @@ class MysqlDatabase:
 
     def create(self, name: str) -> None:
         database = self._named(name)
-        with self._administering(f"creating {name}") as session:
+        with self._changing(f"creating {name}") as session:
             taken = name in self._names(session) or _there(session, database)
             if not taken:
                 self._let_in(session, database)
@@ -87,7 +90,7 @@ class MysqlDatabase:
 
     def remove(self, name: str) -> None:
         database = self._named(name)
-        with self._administering(f"removing {name}") as session:
+        with self._changing(f"removing {name}") as session:
             if name not in self._names(session):
                 return
             for (number,) in session.rows(
@@ -96,6 +99,7 @@ class MysqlDatabase:
                 _kill(session, number)
             session.run(f"DROP DATABASE IF EXISTS {identifier(database)}")
             self._shut_out(session, database)
+            session.run(f"DROP USER IF EXISTS {_account(_once(database))}")
 
     def names(self) -> Sequence[str]:
         with self._administering("listing versions") as session:
@@ -134,7 +138,7 @@ class MysqlDatabase:
     @contextmanager
     def loader(self, name: str) -> Iterator[Loader]:
         database = self._existing(name)
-        once = replace(self.server, user=f"bl_{self.slug}_once", password=secrets.token_hex(24))
+        once = replace(self.server, user=_once(database), password=secrets.token_hex(24))
         with self._administering(f"opening {name}") as session:
             filled = session.one(
                 f"SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {text(database)}"
@@ -144,7 +148,7 @@ class MysqlDatabase:
             if takes and not filled:
                 session.run(f"DROP USER IF EXISTS {_account(once.user)}")
                 session.run(f"CREATE USER {_account(once.user)} IDENTIFIED BY {_quoted(once.password)}")
-                session.run(f"GRANT ALL PRIVILEGES ON {_granted(database)} TO {_account(once.user)}")
+                session.run(f"GRANT ALL PRIVILEGES ON {_granted(session, database)} TO {_account(once.user)}")
         if filled:
             raise Refused(
                 513, f"The database version {name} is not empty.", "Give the new version a name of its own."
@@ -164,23 +168,31 @@ class MysqlDatabase:
         for account, right in ((self.owner, "ALL PRIVILEGES"), (self.reader, "SELECT, SHOW VIEW")):
             named, password = _account(account), _quoted(self._password(account))
             limit = f"WITH MAX_USER_CONNECTIONS {self.connections}"
-            session.run(f"CREATE USER IF NOT EXISTS {named} IDENTIFIED BY {password} {limit}")
-            session.run(f"ALTER USER {named} IDENTIFIED BY {password} {limit}")
-            session.run(f"GRANT {right} ON {_granted(database)} TO {named}")
+            known = session.one(f"SELECT 1 FROM mysql.user WHERE User = {text(account)} AND Host = '%'")
+            try:
+                session.run(f"{'ALTER' if known else 'CREATE'} USER {named} IDENTIFIED BY {password} {limit}")
+            except pymysql.MySQLError as error:
+                if code_of(error) != _USED_BEFORE:  # MySQL's password_history: it is the same
+                    raise
+            session.run(f"GRANT {right} ON {_granted(session, database)} TO {named}")
 
     def _shut_out(self, session: Session, database: str) -> None:
         """Rights outlive a database; accounts are of no use without one."""
         left = self._names(session)
         for account in (self.owner, self.reader):
             if left:
-                session.run(f"REVOKE ALL PRIVILEGES ON {_granted(database)} FROM {_account(account)}")
+                for (pattern,) in session.rows(f"SELECT Db FROM mysql.db WHERE User = {text(account)}"):
+                    if _unescaped(pattern) == database:
+                        session.run(
+                            f"REVOKE ALL PRIVILEGES ON {identifier(pattern)}.* FROM {_account(account)}"
+                        )
             else:
                 session.run(f"DROP USER IF EXISTS {_account(account)}")
 
     def _names(self, session: Session) -> list[str]:
         """Those that are there and the owner has a right to: MySQL keeps no word of ours beside a database."""
         granted = session.rows(f"SELECT Db FROM mysql.db WHERE User = {text(self.owner)}")
-        ours = {pattern.replace(r"\_", "_") for (pattern,) in granted}
+        ours = {_unescaped(pattern) for (pattern,) in granted}
         there = session.rows("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")
         return sorted(self._version(database) for (database,) in there if database in ours)
 
@@ -212,8 +224,16 @@ class MysqlDatabase:
         return hmac.new(self.secret, account.encode(), hashlib.sha256).hexdigest()
 
     @contextmanager
+    def _changing(self, doing: str) -> Iterator[Session]:
+        """One at a time of a service, so that nobody takes accounts away while another lets them in."""
+        with self._administering(doing) as session:
+            if not session.one(f"SELECT GET_LOCK({text(f'branchline {self.slug}')}, {PATIENCE})"):
+                raise Unavailable(524, f"{doing}: others are at it.", "Try again in a minute.")
+            yield session
+
+    @contextmanager
     def _administering(self, doing: str) -> Iterator[Session]:
-        session = Session(self.server, settings=("sql_mode = ''",))
+        session = Session(self.server, settings=("sql_mode = ''", f"lock_wait_timeout = {PATIENCE}"))
         try:
             with scrubbed(doing):
                 yield session
@@ -236,9 +256,20 @@ def _kill(session: Session, number: int) -> None:
             raise
 
 
-def _granted(database: str) -> str:
-    """A database in a GRANT, where _ would stand for any character."""
-    return identifier(database.replace("_", r"\_")) + ".*"
+def _granted(session: Session, database: str) -> str:
+    """A database in a GRANT, where _ stands for any character, unless MySQL's partial_revokes has it stand for itself."""
+    literal = session.rows("SHOW GLOBAL VARIABLES LIKE 'partial_revokes'")
+    plain = bool(literal) and literal[0][1] == "ON"
+    return identifier(database if plain else database.replace("_", r"\_")) + ".*"
+
+
+def _unescaped(pattern: str) -> str:
+    return pattern.replace(r"\_", "_")
+
+
+def _once(database: str) -> str:
+    """The account that fills one version and reaches nothing else; 32 characters are the longest that MySQL takes."""
+    return f"bl_once_{hashlib.sha256(database.encode()).hexdigest()[:16]}"
 
 
 def _account(name: str) -> str:

@@ -48,17 +48,28 @@ _STANDS_FOR = {
     1364: "a column has no default value",
     1451: "rows are referred to by others",
     1452: "rows refer to what is not there",
-    1419: "binary logging is on, and the account may not make functions and triggers (log_bin_trust_function_creators)",
+    1366: "a value is not what the column holds",
+    **dict.fromkeys(
+        (1418, 1419),
+        "binary logging is on without log_bin_trust_function_creators, and forbids a function or trigger",
+    ),
+    1819: "validate_password forbids the passwords that Branchline makes; its policy LOW does not",
     3140: "a text is no JSON",
     3819: "a check of a table does not hold",
     4025: "a check of a table does not hold",
 }
 _GONE = {1053, 1077, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
+_NO_SUCH_VARIABLE, _NO_RIGHT = 1193, 1227
 _BUSY = {1040, 1203, 1205, 1213, 1226, 1969, 3024}
 _DENIED = {1045, 1130, 1698, 4151}
 _NAMES = re.compile(
     r"(?:[Tt]able|column|[Vv]iew|key|FUNCTION|PROCEDURE|database|CONSTRAINT)\s+((?:['`][\w$@. -]{1,200}['`]\.?)+)"
 )
+_NAMING = {
+    *(1005, 1044, 1049, 1051, 1054, 1060, 1062, 1142, 1143, 1146, 1153, 1305, 1356, 1370, 1412, 1114, 1795),
+    *(1048, 1264, 1265, 1364, 1406, 1451, 1452, 3819, 4025),
+}
+"""Errors whose text names objects; that of others may quote a value which looks like one. A name follows the value where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +163,15 @@ class Session:
                 program_name="branchline",
                 **server.tls,
             )
-            chosen = ["time_zone = '+00:00'", "wait_timeout = 604800", *settings]
+            chosen = [
+                "time_zone = '+00:00'",
+                "wait_timeout = 604800",
+                f"sql_select_limit = {2**64 - 1}",
+                *settings,
+            ]
+            chosen.append(
+                "sql_notes = 1 /*!80000 , information_schema_stats_expiry = 0 */"
+            )  # read by MySQL only
             if raw:
                 chosen.append("character_set_results = NULL")
             try:
@@ -174,10 +193,19 @@ class Session:
         found = self.rows(sql)
         return found[0][0] if found else None
 
-    def run(self, sql: str) -> int:
+    def prefer(self, *settings: str) -> None:
+        """Sets those that the server knows and lets this account set."""
+        for setting in settings:
+            try:
+                self.run(f"SET SESSION {setting}")
+            except pymysql.MySQLError as error:
+                if code_of(error) not in (_NO_SUCH_VARIABLE, _NO_RIGHT):
+                    raise
+
+    def run(self, sql: str | bytes) -> int:
         """Runs a statement and gives the number of rows it touched."""
         with self._cursor() as cursor:
-            return int(cursor.execute(sql))
+            return int(cursor.execute(sql))  # type: ignore[arg-type]  # bytes go as they are
         raise AssertionError
 
     def warned(self, sql: str) -> tuple[int, int]:
@@ -264,9 +292,10 @@ def without_values(error: Exception, statement: str | None = None) -> str:
     code, said = code_of(error), str(error.args[1]) if len(error.args) > 1 else ""
     if not code:
         return type(error).__name__
-    names = [] if code == 1064 else _NAMES.findall(said)  # noqa: PLR2004 - a syntax error quotes the statement
+    names = _NAMES.findall(said) if code in _NAMING else []
     shown = ".".join(part for name in names[-1:] for part in re.findall(r"[\w$@. -]+", name) if part != ".")
-    shown = shown if statement is None or shown.rpartition(".")[2] in statement else ""
+    last = shown.rpartition(".")[2]
+    shown = shown if statement is None or (last and last in statement) else ""
     meaning = _STANDS_FOR.get(code, "error")
     return f"{meaning} ({code}{f', {shown}' if shown else ''})"
 
@@ -292,40 +321,60 @@ def _told(error: Exception, doing: str, number: int, statement: str | None) -> B
 
 _READS_ONLY = frozenset(
     {
-        *(
-            "USAGE",
-            "SELECT",
-            "SHOW VIEW",
-            "SHOW DATABASES",
-            "SHOW CREATE ROUTINE",
-            "SHOW_ROUTINE",
-            "PROCESS",
-            "RELOAD",
-        ),
+        *("USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "SHOW CREATE ROUTINE", "SHOW_ROUTINE", "PROCESS"),
+        *("RELOAD", "FLUSH_TABLES", "BACKUP_ADMIN", "LOCK TABLES"),
         *("REPLICATION CLIENT", "BINLOG MONITOR", "SLAVE MONITOR", "REPLICA MONITOR", "REPLICATION SLAVE"),
-        *("LOCK TABLES", "EVENT", "TRIGGER"),
     }
 )
+"""TRIGGER and EVENT are not among them: whoever has one may make a trigger that changes what others write, or drop one."""
+_ROLES = re.compile(r"GRANT (`[^`]*`(?:@`[^`]*`)?(?:, ?`[^`]*`(?:@`[^`]*`)?)*) TO ")
 
 
 def rights(session: Session) -> Sequence[tuple[frozenset[str], str]]:
-    """What an account may do, and where (`*.*`, a database, a table), roles included."""
+    """What an account may do, and where (`*.*`, a database, a table), with the roles that it has taken on."""
+    return _read(_told_of(session))
+
+
+def revoked(session: Session) -> Sequence[str]:
+    """Where something is taken back of what the account may do everywhere (MySQL's partial_revokes)."""
+    return [
+        parts[1]
+        for line in _told_of(session)
+        if (parts := re.match(r"REVOKE .+? ON ([`*].*?) FROM [`']", line))
+    ]
+
+
+def may_write(session: Session) -> str:
+    """A right by which an account could change something, to be named; empty when it has none. What it could do in roles that it
+    has not taken on counts, and a role that cannot be looked into is one that may write.
+    """
+    lines = _told_of(session)
+    roles = [found[1] for line in lines if (found := _ROLES.match(line))]
+    try:
+        for named in roles:
+            whom = f"CURRENT_USER() USING {named}" if "`@`" in named else named
+            lines += [line for (line,) in session.rows(f"SHOW GRANTS FOR {whom}")]
+    except pymysql.MySQLError:
+        return f"the role {roles[0]}, whose rights it may not see"
+    for rights_there, where in _read(lines):
+        for right in sorted(rights_there):
+            if right.removesuffix(" (...)") not in _READS_ONLY:
+                return f"{right} on {where}"
+    return ""
+
+
+def _told_of(session: Session) -> list[str]:
+    return [line for (line,) in session.rows("SHOW GRANTS")]
+
+
+def _read(lines: Sequence[str]) -> list[tuple[frozenset[str], str]]:
     found = []
-    for (grant,) in session.rows("SHOW GRANTS"):
+    for grant in lines:
         if parts := re.match(r"GRANT (.+?) ON (?:\w+ )?([`*].*?) TO [`'].*?(WITH GRANT OPTION.*)?$", grant):
             what = re.sub(r"\([^)]*\)", "(...)", parts[1])
             named = {right.strip() for right in what.split(",")} | ({"GRANT OPTION"} if parts[3] else set())
             found.append((frozenset(named), parts[2]))
     return found
-
-
-def may_write(session: Session) -> str:
-    """A right by which an account could change something, to be named; empty when it has none."""
-    for named, where in rights(session):
-        for right in sorted(named):
-            if right.removesuffix(" (...)") not in _READS_ONLY:
-                return f"{right} on {where}"
-    return ""
 
 
 def identity_of(session: Session) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from branchline.adapters.databases.mysql_connection import Session, identifier, text
+from branchline.adapters.databases.mysql_rows import CODECS
 from branchline.adapters.databases.mysql_schema import Catalog
 from branchline.errors import Failed
 
@@ -22,7 +23,7 @@ _COUNTED = re.compile(r"  `((?:[^`]|``)+)` .* AUTO_INCREMENT(?: |,|$)")
 _FOREIGN = re.compile(r"  CONSTRAINT `(?:[^`]|``)+` FOREIGN KEY ")
 _DEFINED = re.compile(
     r"(CREATE (?:OR REPLACE )?(?:ALGORITHM=\w+ )?)"
-    r"DEFINER=(?:`(?:[^`]|``)*`|'[^']*'|[^\s@]+)(?:@(?:`(?:[^`]|``)*`|'[^']*'|\S+))?"
+    r"DEFINER=(?:`(?:[^`]|``)*`|\"[^\"]*\"|'[^']*'|[^\s@]+)(?:@(?:`(?:[^`]|``)*`|\"[^\"]*\"|'[^']*'|\S+))?"
 )
 """As the server writes it, whatever it was told."""
 _STATE = re.compile(
@@ -165,9 +166,14 @@ def _programs(session: Session, catalog: Catalog) -> Iterator[Program]:
 
 
 def make(session: Session, program: Program) -> None:
-    """Makes it under its own settings. Raises the driver's error."""
+    """Makes it under its own settings, in the characters of whoever made it first. Raises the driver's error."""
+    try:
+        written = program.sql.encode(CODECS.get(program.charset, "ascii"))
+    except UnicodeEncodeError:
+        what = f"The {program.kind.lower()} {program.name} is written in {program.charset}, which Branchline does not know."
+        raise Failed(525, what, "Make it anew in utf8mb4; nothing was switched.") from None
     session.run(
         f"SET SESSION sql_mode = {text(program.mode)}, character_set_client = {program.charset},"
         f" collation_connection = {program.collation}{f', time_zone = {text(program.zone)}' if program.zone else ''}"
     )
-    session.run(program.sql)
+    session.run(written)

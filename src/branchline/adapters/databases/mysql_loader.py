@@ -33,9 +33,18 @@ JOBS = 2
 LOADING = (
     "sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'",
     "foreign_key_checks = 0",
-    "max_error_count = 65535",
     "net_read_timeout = 3600",
 )
+LENIENT = ("sql_mode = 'ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'", "foreign_key_checks = 0")
+"""For definitions: what the source's server once let pass must pass again."""
+AS_ON_THE_SOURCE = (
+    "sql_generate_invisible_primary_key = OFF",
+    "sql_require_primary_key = OFF",
+    "restrict_fk_on_non_standard_key = OFF",
+)
+_ON_TABLES = ("TRIGGER", "EVENT")
+_LATER = ("VIEW", *_ON_TABLES)
+"""What runs when rows come, or needs all tables to be whole; functions and procedures come first, so that what forbids them is told early."""
 _CUT = 1265
 _AT_COLUMN = re.compile(r"column [`']?(?:[^ ]*\.)?[`']?([^`']+)[`'] at row")
 
@@ -65,9 +74,9 @@ class MysqlLoader:
             raise TypeError("a MySQL version is filled from a MySQL snapshot")
         self.source = source
         self.definitions = definitions = source.definitions(self.database, self.owner)
-        session = self._session(infile=False)
+        session = self._session(infile=False, settings=LENIENT)
         with scrubbed("making the tables"):
-            session.run("SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'")
+            session.prefer(*AS_ON_THE_SOURCE)
             session.run(
                 f"ALTER DATABASE {identifier(self.database)}"
                 f" CHARACTER SET {definitions.charset} COLLATE {definitions.collation}"
@@ -77,11 +86,13 @@ class MysqlLoader:
                 session.rows(f"SELECT SETVAL({identifier(name)}, {following}, 0)")
             for table in definitions.tables:
                 session.run(table.bare)
+        self._make([program for program in definitions.programs if program.kind not in _LATER])
 
     def copy(
         self, table: str, masked: Sequence[str], mask: MaskBlock, *, where: str = "", keep: str = ""
     ) -> int:
         source, session = self._source(), self._session()
+        session.prefer("max_error_count = 65535")
         layout = source.layout(table)
         passing = [shape.column.name for shape in layout.stored if shape.column.name not in masked]
         filling = _Filling(session, layout, tuple(masked), passing)
@@ -102,26 +113,26 @@ class MysqlLoader:
         self._source().refuse_changes()
         with ThreadPoolExecutor(self.jobs, "index") as pool:
             list(pool.map(self._index, [table.additions for table in definitions.tables if table.additions]))
-        session = self._session()
+        session = self._session(settings=LENIENT)
         with scrubbed("adding foreign keys"):
+            session.prefer(*AS_ON_THE_SOURCE)
             for table in definitions.tables:
                 if table.references:
                     session.run(table.references)
-        session.run("SET SESSION foreign_key_checks = 1")
-        self._make_programs(definitions.programs)
+        self._make([program for program in definitions.programs if program.kind == "VIEW"])
+        self._make([program for program in definitions.programs if program.kind in _ON_TABLES])
 
     def _index(self, statements: Sequence[str]) -> None:
-        session = self._session()
+        session = self._session(settings=LENIENT)
         with scrubbed("adding indexes"):
             for statement in statements:
                 session.run(statement)
         session.close()
         self.sessions.remove(session)
 
-    def _make_programs(self, programs: Sequence[Program]) -> None:
-        """Views need each other, tables and functions: whatever fails is tried again after the others, as long as that helps."""
+    def _make(self, left: Sequence[Program]) -> None:
+        """They may need each other: whatever fails is tried again after the others, as long as that helps."""
         session = self._session(settings=())
-        left = [program for program in programs if program.kind not in ("TRIGGER", "EVENT")]
         while left:
             failed: list[tuple[Program, pymysql.MySQLError]] = []
             for program in left:
@@ -133,10 +144,8 @@ class MysqlLoader:
                 with scrubbed(f"making the {failed[0][0].kind.lower()} {failed[0][0].name}"):
                     raise failed[0][1]
             left = [program for program, _ in failed]
-        for program in programs:
-            if program.kind in ("TRIGGER", "EVENT"):
-                with scrubbed(f"making the {program.kind.lower()} {program.name}"):
-                    make(session, program)
+        session.close()
+        self.sessions.remove(session)
 
     def execute(self, statement: str) -> None:
         with scrubbed("a disarming statement", 508, statement):

@@ -20,7 +20,7 @@ ROWS_BYTE, FIELDS_BYTE, ESCAPE_BYTE, NULL_BYTES = b"\x1e", b"\x1f", b"\x1a", b"\
 _MARKS = f"[{ESCAPE}{FIELDS}{ROWS}]"
 _LOOKED_AT = ("text", "json", "integer")
 _WIDE = ("ucs2", "utf16", "utf16le", "utf32")
-_CODECS = {
+CODECS = {
     **dict.fromkeys(("utf8mb4", "utf8mb3", "utf8", "ascii", ""), "utf-8"),
     "latin1": "cp1252", "ucs2": "utf-16-be", "utf16": "utf-16-be", "utf16le": "utf-16-le", "utf32": "utf-32-be",
     "latin2": "iso8859-2", "cp1250": "cp1250", "cp1251": "cp1251", "greek": "iso8859-7", "hebrew": "iso8859-8",
@@ -155,4 +155,4 @@ def _field(shape: Shape, masked: pl.Series, shown: pl.Series, keep: pl.Series | 
 
 
 def _decoded(shape: Shape, value: bytes | None) -> str | None:
-    return None if value is None else value.decode(_CODECS.get(shape.charset, "latin-1"), "replace")
+    return None if value is None else value.decode(CODECS.get(shape.charset, "latin-1"), "replace")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from branchline.adapters.databases.mysql_connection import Row, Session, identifier, rights
+from branchline.adapters.databases.mysql_connection import Row, Session, identifier, revoked, rights
 from branchline.domain.schema import Column, ForeignKey, Kind, Schema, Table
 
 ENGINES = {"InnoDB", "MyISAM", "Aria", "MEMORY", "ARCHIVE", "CSV", "ROCKSDB"}
@@ -253,7 +253,7 @@ def _walked(shapes: tuple[Shape, ...], indexes: _Indexes) -> tuple[str, ...]:
     """The primary key, where it holds whole columns of types that compare as they are written."""
     members = indexes.complete.get("PRIMARY", [])
     types = {shape.column.name: shape.type for shape in shapes}
-    if members and all(whole and types[name] in _ORDERED for name, whole in members):
+    if members and all(whole and types.get(name) in _ORDERED for name, whole in members):
         return tuple(name for name, _ in members)
     return ()
 
@@ -283,9 +283,7 @@ def _problems(session: Session, database: str) -> list[str]:
             " WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA <> DATABASE() ORDER BY 1, 2"
         )
     ]
-    everywhere = {"*.*", f"{identifier(database)}.*", f"{identifier(database.replace('_', chr(92) + '_'))}.*"}
-    wide = [named for named, where in rights(session) if where in everywhere or "%" in where]
-    if not any(named & {"SELECT", "ALL PRIVILEGES"} for named in wide):
+    if not _rights_to_all_of(session, database) & {"SELECT", "ALL PRIVILEGES"}:
         problems.append(
             f"the account may read only some of {database}'s tables, and cannot see what others there are: grant it SELECT on {database}.*"
         )
@@ -295,6 +293,30 @@ def _problems(session: Session, database: str) -> list[str]:
     if hidden:
         names = ", ".join(name for (name,) in hidden)
         problems.append(
-            f"the account may not read the bodies of {names}: grant it SELECT on mysql.proc, or SHOW CREATE ROUTINE"
+            f"the account may not read the bodies of {names}: grant it SELECT on mysql.proc, SHOW CREATE ROUTINE, or SHOW_ROUTINE on MySQL"
         )
     return problems
+
+
+def unseen(session: Session, database: str) -> list[str]:
+    """What there may be in a database without the account being told, each with the right that would tell it."""
+    may = _rights_to_all_of(session, database)
+    everywhere = {right for named, where in rights(session) if where == "*.*" for right in named}
+    routines = {"SELECT", "SHOW CREATE ROUTINE", "SHOW_ROUTINE", "ALL PRIVILEGES"}
+    of_mysql = any(where in ("`mysql`.*", "`mysql`.`proc`") for _, where in rights(session))
+    hidden = {
+        "triggers (TRIGGER)": bool(may & {"TRIGGER", "ALL PRIVILEGES"}),
+        "events (EVENT)": bool(may & {"EVENT", "ALL PRIVILEGES"}),
+        "functions and procedures (SHOW_ROUTINE; on MariaDB SELECT on mysql.proc)": bool(
+            everywhere & routines
+        )
+        or of_mysql,
+    }
+    return [what for what, seen in hidden.items() if not seen]
+
+
+def _rights_to_all_of(session: Session, database: str) -> set[str]:
+    """Rights to a whole database, or to more."""
+    names = {f"{identifier(database)}.*", f"{identifier(database.replace('_', chr(92) + '_'))}.*"}
+    wide = names if names & set(revoked(session)) else {"*.*", *names}
+    return {right for named, where in rights(session) if where in wide or "%" in where for right in named}

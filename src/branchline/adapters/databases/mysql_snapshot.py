@@ -30,7 +30,7 @@ from branchline.adapters.databases.mysql_connection import (
 )
 from branchline.adapters.databases.mysql_definitions import Definitions, read_definitions
 from branchline.adapters.databases.mysql_reader import BLOCK_BYTES, STREAMED_ROWS, Piece, Place, Reader
-from branchline.adapters.databases.mysql_schema import TRANSACTIONAL, Catalog, Layout, read_catalog
+from branchline.adapters.databases.mysql_schema import TRANSACTIONAL, Catalog, Layout, read_catalog, unseen
 from branchline.adapters.databases.ordering import newest_first, not_before
 from branchline.domain.schema import Schema
 from branchline.errors import Failed, Refused
@@ -44,7 +44,7 @@ READING = (
     f"lock_wait_timeout = {LOCK_SECONDS * 6}",
     "sql_quote_show_create = 1",
 )
-_MAY_NOT_LOCK, _LOCK_TIMEOUT, _NO_SUCH_VARIABLE = 1227, 1205, 1193
+_MAY_NOT_LOCK, _LOCK_TIMEOUT = 1227, 1205
 
 
 class MysqlSnapshot:
@@ -63,11 +63,14 @@ class MysqlSnapshot:
             self._free.put(session)
         with scrubbed(f"reading the schema of {database}"):
             self.catalog: Catalog = read_catalog(control, database)
+            hidden = unseen(control, database)
         others = [
             name
             for name, layout in self.catalog.layouts.items()
             if layout.engine and layout.engine not in TRANSACTIONAL
         ]
+        if hidden:
+            self.notes += (f"programs may be missing, for the account cannot see all: {', '.join(hidden)}",)
         if others:
             self.notes += (
                 f"tables without transactions are read as they are at their turn: {', '.join(others)}",
@@ -171,8 +174,8 @@ class MysqlSnapshot:
         return identifier(name)
 
     def digest(self, values: Sequence[str]) -> str:
-        quoted = ", ".join(f"QUOTE({value})" for value in values)
-        return f"LEFT(SHA2(CONCAT_WS(',', {quoted}), 256), 15)"
+        written = ", ".join(f"IFNULL(HEX(CAST({value} AS BINARY)), 'N')" for value in values)
+        return f"LEFT(SHA2(CONCAT_WS(',', {written}), 256), 15)"
 
     def newest(self, table: str, by: str, rows: int, where: str = "") -> str:
         layout = self.layout(table)
@@ -265,17 +268,9 @@ def _refuse_writer(session: Session, database: str) -> None:
 def _limit(session: Session) -> None:
     """One moment for all that it reads, and no statement that runs for hours (MariaDB's setting, then MySQL's)."""
     session.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    for setting in (
-        f"max_statement_time = {STATEMENT_SECONDS}",
-        f"max_execution_time = {STATEMENT_SECONDS}000",
-    ):
-        try:
-            session.run(f"SET SESSION {setting}")
-        except pymysql.MySQLError as error:
-            if code_of(error) != _NO_SUCH_VARIABLE:
-                raise
-        else:
-            return
+    session.prefer(
+        f"max_statement_time = {STATEMENT_SECONDS}", f"max_execution_time = {STATEMENT_SECONDS}000"
+    )
 
 
 def _together(sessions: Sequence[Session], control: Session, notes: list[str]) -> list[Session]:
