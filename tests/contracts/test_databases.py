@@ -212,6 +212,24 @@ def test_equal_values_of_a_row_are_found_whatever_their_case_and_type(
         assert snapshot.count("t", snapshot.equal("k", ["a b", "n"])) == 2
 
 
+@pytest.mark.parametrize("keep", ["", "keep_rows: {where: id BETWEEN 2 AND 4, reason: staff}, "])
+def test_a_kept_value_beside_its_original_is_a_leak_unless_others_hold_it_more_often(
+    bench: Bench, database: Database, keep: str
+) -> None:
+    database.create("one")
+    bench.execute("one", "CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR(20), shown VARCHAR(20));")
+    others = [
+        (number, f"Nobody {number}", "zhoa" if number < 5 else f"shop {number}") for number in range(2, 40)
+    ]
+    bench.insert("one", "t", [(1, "Zhoa", "zhoa"), *others])
+    policy = f"tables: {{t: {{{keep}columns: {{id: keep, name: last_name, shown: keep}}}}}}"
+    if keep:  # nobody else's name is hidden in a row that may be seen
+        with pytest.raises(Failed, match=r"t\.shown \(1 row\)"):
+            sync(database, policy)
+    else:
+        assert sync(database, policy).coincidences == 1
+
+
 @pytest.mark.parametrize("columns", ["{id: keep, v: keep}", "{id: keep, v: keep, m: phone}"])
 def test_kept_values_arrive_as_they_are_whatever_is_in_them(
     bench: Bench, database: Database, columns: str

@@ -74,11 +74,15 @@ class _Searched:
 
 @dataclass(slots=True)
 class _Hits:
-    """Forms found in one column of the copy: `row`, `form`, `carried` (NULL where the row cannot be found again)."""
+    """Forms found in one column of the copy: `row`, `form`, `carried` (NULL where the row cannot be found again). `echoed`: values of
+    which it is also counted how many rows hold them, in `times`.
+    """
 
+    echoed: pl.Series | None = None
     found: list[pl.DataFrame] = field(default_factory=list)
     kept: int = 0
     clean: scan.Clean = field(default_factory=scan.Clean)
+    times: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=NONE_FOUND))
 
     def frame(self) -> pl.DataFrame:
         return pl.concat(self.found) if self.found else pl.DataFrame(schema=_NO_HITS)
@@ -93,24 +97,18 @@ def find_leaks(
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Findings:
     """Searches every text of the copy and compares kept columns with what was masked beside them; constant memory."""
-    findings = _searched(source, copy, policy, schema, originals, progress)
+    found = _hits(source, copy, policy, schema, originals, progress)
+    findings = _searched(source, policy, schema, found)
+    times = {(where.table, where.column): hit.times for where, hit in found.items() if hit.echoed is not None}
     for name, rule in policy.tables.items():
         if originals.echoes.cover(name):
-            findings += _echoed(source, schema.tables[name], rule, originals)
+            findings += _echoed(source, schema.tables[name], rule, originals, times)
         elif rule.action == "copy" and not schema.tables[name].module:
             findings += _equal_in_row(source, schema.tables[name], rule)
     return findings
 
 
-def _searched(
-    source: Snapshot,
-    copy: Snapshot,
-    policy: Policy,
-    schema: Schema,
-    originals: Originals,
-    progress: Callable[[Progress], None],
-) -> Findings:
-    found = _hits(source, copy, policy, schema, originals, progress)
+def _searched(source: Snapshot, policy: Policy, schema: Schema, found: Mapping[_Searched, _Hits]) -> Findings:
     hits = {where: _settled(source, where, hit.frame()) for where, hit in found.items()}
     suspects = [hit.filter(_SUSPECT)["form"] for hit in hits.values()]
     known = confirmed(source, policy, schema, pl.concat([pl.Series([], dtype=pl.String), *suspects]).unique())
@@ -137,7 +135,11 @@ def _hits(
         for name, rule in policy.tables.items()
         if rule.action == "copy"
     }
-    hits = {where: _Hits() for columns in wanted.values() for where in columns}
+    hits = {
+        where: _Hits(_countable(where, policy.tables[where.table], originals))
+        for columns in wanted.values()
+        for where in columns
+    }
     totals = {name: copy.estimate(name) for name, columns in wanted.items() if columns}
     done = dict.fromkeys(totals, 0)
 
@@ -146,18 +148,21 @@ def _hits(
             for block in copy.blocks(name, [where.column for where in wanted[name]]):
                 yield name, block
 
-    def search(part: tuple[Block, _Searched]) -> tuple[Block, _Searched, pl.DataFrame]:
+    def search(part: tuple[Block, _Searched]) -> tuple[Block, _Searched, pl.DataFrame, pl.DataFrame | None]:
         block, where = part
-        texts, clean = _texts(block.frame[where.column]), hits[where].clean
-        return block, where, scan.search(texts, originals, inside=where.inside, clean=clean)
+        texts, hit = _texts(block.frame[where.column]), hits[where]
+        times = None if hit.echoed is None else _counts(texts.filter(texts.is_in(hit.echoed.implode())))
+        return block, where, scan.search(texts, originals, inside=where.inside, clean=hit.clean), times
 
     with (
         closing(ahead(blocks())) as read,
         closing((block, where) for name, block in read for where in wanted[name]) as parts,
         several_ahead(search, parts, AT_ONCE) as searched,
     ):
-        for block, where, found in searched:
+        for block, where, found, times in searched:
             name, hit = where.table, hits[where]
+            if times is not None:
+                hit.times = _summed(hit.times, times)
             if found.height and hit.kept < MOST_HITS:
                 marked = _marked(source, where, block, found, policy.tables[name])
                 hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + done[name]))
@@ -166,6 +171,12 @@ def _hits(
                 done[name] += block.frame.height
                 progress(Progress("prove", name, done[name], max(done[name], totals[name])))
     return hits
+
+
+def _countable(where: _Searched, rule: TableRule, originals: Originals) -> pl.Series | None:
+    """What of a kept column was noticed beside originals, where its rows in the copy are those of the source that are masked."""
+    echoed = _worth_it(originals.echoes.of(where.table, where.column))["value"]
+    return echoed if where.verbatim and rule.keep_rows is None and echoed.len() else None
 
 
 def _texts(values: pl.Series) -> pl.Series:
@@ -278,21 +289,42 @@ def _equal_in_row(source: Snapshot, table: Table, rule: TableRule) -> Findings:
     return findings
 
 
-def _echoed(source: Snapshot, table: Table, rule: TableRule, originals: Originals) -> Findings:
-    """The same, noticed while the rows passed by."""
+def _echoed(
+    source: Snapshot,
+    table: Table,
+    rule: TableRule,
+    originals: Originals,
+    times: Mapping[tuple[str, str], pl.DataFrame],
+) -> Findings:
+    """The same, noticed while the rows passed by. `times`: of columns that were counted in the copy, which holds what they held."""
     findings = Findings()
     for column in table.stored:
         equal = originals.echoes.of(table.name, column.name)
-        findings += _echoes(source, table.name, column.name, equal, rule)
+        findings += _echoes(
+            source, table.name, column.name, equal, rule, times.get((table.name, column.name))
+        )
     return findings
 
 
-def _echoes(source: Snapshot, table: str, column: str, equal: pl.DataFrame, rule: TableRule) -> Findings:
-    equal = equal.filter(~pl.col("value").str.contains(r"^[-+]?\d{0,6}(\.0)?$"))
+def _worth_it(equal: pl.DataFrame) -> pl.DataFrame:
+    """Without small whole numbers."""
+    return equal.filter(~pl.col("value").str.contains(r"^[-+]?\d{0,6}(\.0)?$"))
+
+
+def _echoes(
+    source: Snapshot,
+    table: str,
+    column: str,
+    equal: pl.DataFrame,
+    rule: TableRule,
+    everywhere: pl.DataFrame | None = None,
+) -> Findings:
+    equal = _worth_it(equal)
     if equal.is_empty():
         return Findings()
-    everywhere = _times(source, table, column, rule.where, rule, equal["value"]).rename({"times": "all"})
-    both = equal.join(everywhere, on="value", how="inner")
+    if everywhere is None:
+        everywhere = _times(source, table, column, rule.where, rule, equal["value"])
+    both = equal.join(everywhere.rename({"times": "all"}), on="value", how="inner")
     leaks = int(both.filter(2 * pl.col("times") >= pl.col("all"))["times"].sum())
     return Findings((Leak(table, column, leaks),) if leaks else (), int(both["times"].sum()) - leaks)
 
@@ -308,10 +340,16 @@ def _times(
         values = (values if block.keep is None else values.filter(~block.keep)).cast(pl.String).drop_nulls()
         if wanted is not None:
             values = values.filter(values.is_in(wanted.implode()))
-        here = values.alias("value").value_counts(name="times").cast({"times": pl.Int64})
-        times = pl.concat([times, here]).group_by("value", maintain_order=True).agg(pl.col("times").sum())
-        times = times.head(MOST_VALUES)
+        times = _summed(times, _counts(values)).head(MOST_VALUES)
     return times
+
+
+def _counts(values: pl.Series) -> pl.DataFrame:
+    return values.alias("value").value_counts(name="times").cast({"times": pl.Int64})
+
+
+def _summed(times: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([times, more]).group_by("value", maintain_order=True).agg(pl.col("times").sum())
 
 
 def _both(where: str, condition: str) -> str:
