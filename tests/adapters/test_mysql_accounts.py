@@ -247,19 +247,8 @@ def test_the_account_that_fills_a_version_goes_with_it_when_a_crash_left_it(serv
         assert server.read(there) == [(0,)]
 
 
-def test_sizes_are_those_of_now(server: Server) -> None:
-    with server.bench() as bench:
-        bench.database.create("one")
-        bench.execute("one", "CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT);")
-        before = bench.database.size("one")
-        bench.insert("one", "t", ((number, "x" * 100_000) for number in range(40)))
-        bench.execute("one", "ANALYZE TABLE t;")
-        assert bench.database.size("one") > before + 2_000_000
-
-
-@pytest.mark.parametrize("quoted", ["table 'Hans Peter' x", "key ''Hans Peter.'' x"])
-def test_a_value_that_looks_like_a_name_is_not_told(server: Server, quoted: str) -> None:
-    script = f"CREATE TABLE t (id INT PRIMARY KEY, k VARCHAR(99));\nINSERT INTO t VALUES (1, '{quoted.replace(chr(39), chr(39) * 2)}');"
+def test_a_value_that_looks_like_a_name_is_not_told(server: Server) -> None:
+    script = "CREATE TABLE t (id INT PRIMARY KEY, k VARCHAR(99));\nINSERT INTO t VALUES (1, 'table ''Hans Peter.'' x');"
     policy = (
         "tables: {t: {columns: {id: keep, k: keep}}}\ndisarm: {sql: ['UPDATE t SET id = CAST(k AS SIGNED)']}"
     )

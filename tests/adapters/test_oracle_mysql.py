@@ -2,6 +2,7 @@
 
 import pytest
 
+from branchline.adapters.databases.mysql_connection import Session
 from branchline.adapters.databases.mysql_snapshot import opened
 from branchline.errors import Failed
 from tests.workshop.mysql import Server
@@ -114,3 +115,23 @@ def test_what_the_sources_server_once_let_pass_passes_again(oracle_mysql: Server
                 assert lines(here[1]) == lines(there[1])
     finally:
         oracle_mysql.execute("SET GLOBAL sql_generate_invisible_primary_key = OFF")
+
+
+def test_a_value_that_a_condition_stumbles_over_is_not_told(oracle_mysql: Server) -> None:
+    script = "CREATE TABLE t (id INT PRIMARY KEY, k VARCHAR(99));\nINSERT INTO t VALUES (1, 'key ''Hans Peter'' x');"
+    policy = "tables: {t: {where: UUID_TO_BIN(k) IS NOT NULL, columns: {id: keep, k: keep}}}"
+    with (
+        oracle_mysql.bench() as bench,
+        production(oracle_mysql, script) as (name, account),
+        pytest.raises(Failed, match="1411") as caught,
+    ):
+        sync(bench, account, name, policy)
+    assert "Hans" not in str(caught.value)
+
+
+def test_sizes_and_numbers_of_rows_are_those_of_now_and_not_of_yesterday(oracle_mysql: Server) -> None:
+    session = Session(oracle_mysql.admin)
+    try:
+        assert session.one("SELECT @@information_schema_stats_expiry") == 0
+    finally:
+        session.close()
