@@ -2,7 +2,7 @@
 
 BRANCHLINE_TEST_MYSQL_URL names a MariaDB server whose account may do everything. Without it a private one is started from the
 binaries of this machine, on a socket and a port of its own, and ended with the session. No other server is ever asked.
-Oracle's MySQL: tests/workshop/oracle_mysql.py.
+Oracle's MySQL is where scripts/oracle_mysql.sh has put it, or skipped.
 """
 
 import os

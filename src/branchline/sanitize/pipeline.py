@@ -19,7 +19,7 @@ from branchline.errors import Failed
 from branchline.ports import Block, Loader, Snapshot
 from branchline.sanitize.checking import fitting
 from branchline.sanitize.guessing import QUASI
-from branchline.sanitize.proof import check_rows, prove
+from branchline.sanitize.proof import check_rows, check_sound, prove
 from branchline.sanitize.report import ColumnReport, Progress, SyncReport, TableReport
 from branchline.sanitize.scan import Originals
 from branchline.sanitize.subset import narrowed
@@ -65,11 +65,12 @@ def replicate(
     clock.lap("finish")
     disarm(target, policy, progress)
     clock.lap("disarm")
-    with ThreadPoolExecutor(1, "statistics") as beside:
-        analyzed = beside.submit(target.analyze)
+    with ThreadPoolExecutor(2, "beside") as beside:
+        finished = [beside.submit(check_sound, target), beside.submit(target.analyze)]
         try:
             findings = prove(source, target, policy, schema, originals, progress)
-            analyzed.result()
+            for each in finished:
+                each.result()
         except BaseException:
             target.stop()
             raise

@@ -97,9 +97,9 @@ class MysqlDatabase:
                 f"SELECT ID FROM information_schema.PROCESSLIST WHERE DB = {text(database)} AND ID <> CONNECTION_ID()"
             ):
                 _kill(session, number)
-            session.run(f"DROP DATABASE IF EXISTS {identifier(database)}")
-            self._shut_out(session, database)
             session.run(f"DROP USER IF EXISTS {_account(_once(database))}")
+            session.run(f"DROP DATABASE {identifier(database)}")
+            self._shut_out(session, database)
 
     def names(self) -> Sequence[str]:
         with self._administering("listing versions") as session:
