@@ -1,6 +1,8 @@
 # Everything is installed into .venv from requirements.lock; nothing else on the machine is changed.
 PYTHON ?= python3
 BIN := .venv/bin
+# Of tests, on two cores: two leave a quarter of both idle, waiting for files and servers.
+WORKERS := 3
 .DEFAULT_GOAL := help
 .PHONY: help install up demo test test-all test-live test-kill check lint types contracts lock bench bench-data clean
 
@@ -24,16 +26,16 @@ demo: install    ## run the whole workflow on a real repository and a real datab
 	@$(BIN)/python examples/demo.py
 
 test: install    ## the tests
-	@$(BIN)/python -m pytest -n 2 -q -m "not live"
+	@$(BIN)/python -m pytest -n $(WORKERS) -q -m "not live"
 
 test-all: install ## the tests; what cannot run here fails instead of being skipped
-	@BRANCHLINE_TEST_REQUIRE_SERVERS=1 BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -n 2 -q -m "not live"
+	@BRANCHLINE_TEST_REQUIRE_SERVERS=1 BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m "not live"
 
 test-live: install ## servers, workers, a browser, kills, as people use them: what CI has no time for
 	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -q -m live
 
 test-kill: install ## killed before every transaction and between any two, in each operation (ten minutes)
-	@BRANCHLINE_TEST_REQUIRE_ALL=1 BRANCHLINE_TEST_KILL_EVERYWHERE=1 $(BIN)/python -m pytest -n 2 -q tests/kill
+	@BRANCHLINE_TEST_REQUIRE_ALL=1 BRANCHLINE_TEST_KILL_EVERYWHERE=1 $(BIN)/python -m pytest -n $(WORKERS) -q tests/kill
 
 check: lint types contracts test ## all that CI checks
 

@@ -1,8 +1,9 @@
 """Runs flows in children that end by SIGKILL at a chosen point. Imports once, forks for each: no thread runs here.
 
-A point is a place between two events: a transaction of the state database that is about to commit, or something
-about to be changed in the file system or started as a process. The events are found by running: Python's audit
-events tell of files and processes, and `StateDatabase.write` is where every journal entry passes.
+A point is a place between two events: a transaction of the state database that is about to commit, something about
+to be changed in the file system or started as a process, or a statement about to change something on a database
+server. The events are found by running: Python's audit events tell of files and processes, `StateDatabase.write` is
+where every journal entry passes, and the two drivers' own methods where every statement does.
 """
 
 import itertools
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
+import pymysql
 from sqlalchemy.orm import Session
 
 from branchline import wiring
@@ -33,6 +36,7 @@ from flows import (  # noqa: F401 - imported before the fork
 
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "subprocess.Popen"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+STATEMENTS = ("CREATE", "DROP", "ALTER", "GRANT", "REVOKE", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
 
 
 def main() -> None:
@@ -94,9 +98,26 @@ def _listen(happen: Callable[[str], None], *roots: str) -> None:
         if threading.current_thread() is main_thread and _changes(event, arguments, roots):
             happen(f"{event} {arguments[0]!s}")
 
+    def stated(statement: object) -> None:
+        if threading.current_thread() is main_thread and str(statement).lstrip().startswith(STATEMENTS):
+            happen(f"sql {' '.join(str(statement).split()[:2])}")
+
     StateDatabase.write = written  # type: ignore[method-assign]
+    for kind, method in ((psycopg.Cursor, "execute"), (pymysql.connections.Connection, "query")):
+        _tell_before(kind, method, stated)
     wiring.open_platform()
     sys.addaudithook(audited)
+
+
+def _tell_before(kind: type, method: str, tell: Callable[[object], None]) -> None:
+    """What `method` is called with first, each time."""
+    called = getattr(kind, method)
+
+    def told(self: object, statement: object, *arguments: Any, **options: Any) -> Any:
+        tell(statement)
+        return called(self, statement, *arguments, **options)
+
+    setattr(kind, method, told)
 
 
 def _changes(event: str, arguments: tuple[Any, ...], roots: tuple[str, ...]) -> bool:

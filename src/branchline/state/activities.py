@@ -116,14 +116,14 @@ class Activities:
                 row.warnings = [*row.warnings, warning]
 
     def left_to_remove(self, activity_id: str) -> tuple[Resource, ...]:
-        """What it made and did not keep, the newest first."""
+        """What it made and did not keep, each once, the newest first."""
         with self._database.read() as session:
             rows = session.scalars(
                 select(tables.Resource)
                 .where(tables.Resource.activity_id == activity_id, tables.Resource.state == "made")
                 .order_by(tables.Resource.id.desc())
             )
-            return tuple(Resource(row.kind, row.name, "made") for row in rows)
+            return tuple(dict.fromkeys(Resource(row.kind, row.name, "made") for row in rows))
 
     def recorded_elsewhere(self, activity_id: str, kind: str, name: str) -> bool:
         """Whether another activity that has not ended records the same resource."""
