@@ -34,8 +34,11 @@ def pushed_beside_one_that_runs(home: Home, **hooks: str) -> None:
     home.push()
 
 
-@pytest.mark.parametrize("where", ["build", "deploy", "check"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT][: 1 + ALL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("where", "number"),
+    [*((where, signal.SIGTERM) for where in ("build", "deploy", "check")), ("deploy", signal.SIGINT)],
+    ids=lambda each: getattr(each, "name", each),
+)
 def test_a_deploy_that_is_told_to_end_undoes_itself(home: Home, where: str, number: signal.Signals) -> None:
     pushed_beside_one_that_runs(home, **{where: HANGING})
     process = hanging(home)
@@ -63,8 +66,9 @@ def test_told_to_end_behind_the_switch_it_finishes_without_the_hook(home: Home) 
         assert ended.warnings == ("post_deploy did not run to its end: the operation was cancelled",)
 
 
-@pytest.mark.parametrize("sandbox", ["none", "auto"][: 1 + ALL])
-@pytest.mark.parametrize("where", HOOKS)
+@pytest.mark.parametrize(
+    ("where", "sandbox"), [*((where, "none") for where in HOOKS), *[("deploy", "auto")][:ALL]]
+)
 def test_killed_while_a_hook_runs_recovery_leaves_nothing(home: Home, where: str, sandbox: str) -> None:
     home.configure({"sandbox": sandbox})
     pushed_beside_one_that_runs(home, **{where: HANGING})

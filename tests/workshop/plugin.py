@@ -1,18 +1,24 @@
 """Fixtures over the workshop, for every test."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, Dialect, Engine, event
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.workshop.application import application
 from tests.workshop.home import Home
 
-LONGEST = ("server", "secrets")
-"""Folders whose tests share one server or one day: each is one worker's, and begun first."""
-APART = ("kill",)
+TOGETHER = {
+    "server": re.compile("/server/"),
+    "secrets": re.compile("/secrets/"),
+    "mysql": re.compile("mysql|magento2|chinook_on|contracts/test_(databases|subsets)|killed_on_a_server"),
+}
+"""Files whose tests share one server, or one day, or servers that are dear to start: each group is one worker's, and begun first."""
+APART = "/kill/"
 """Folders whose tests are long and share little."""
 
 
@@ -23,8 +29,11 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        folder = file.split("/")[1]
-        return folder if folder in LONGEST else nodeid if folder in APART else file
+        return _group(file) or (nodeid if APART in file else file)
+
+
+def _group(file: str) -> str | None:
+    return next((name for name, files in TOGETHER.items() if files.search(file)), None)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
@@ -33,7 +42,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+    items.sort(key=lambda item: _group(item.nodeid.partition("::")[0]) is None)
+
+
+_DIALECTS: dict[str, Dialect] = {}
+_COMPILED: dict[object, object] = {}
+
+
+@event.listens_for(Engine, "engine_connect")
+def compile_each_statement_once(connection: Connection) -> None:
+    """Each home has an engine of its own, which would compile all statements anew."""
+    if connection.dialect.name == "sqlite":
+        connection.dialect = _DIALECTS.setdefault(connection.dialect.driver, connection.dialect)
+        connection.execution_options(compiled_cache=_COMPILED)
 
 
 @pytest.fixture
