@@ -173,6 +173,24 @@ def test_a_version_that_is_not_empty_is_not_loaded_into(bench: Bench, database: 
         pass
 
 
+def test_a_finished_copy_says_how_many_rows_each_table_has(bench: Bench, database: Database) -> None:
+    database.create("one")
+    bench.execute(
+        "one",
+        """CREATE TABLE t (id INTEGER PRIMARY KEY);
+        INSERT INTO t VALUES (3), (9), (12);
+        CREATE TABLE left_out (id INTEGER PRIMARY KEY);
+        INSERT INTO left_out VALUES (1);
+        CREATE TABLE void (id INTEGER);""",
+    )
+    database.create("copy")
+    with database.snapshot("one") as source, database.loader("copy") as target:
+        target.begin(source)
+        for table in ("t", "void"):
+            target.copy(table, (), lambda _block: pytest.fail("nothing is to be masked"))
+        assert target.finish() == {"t": 3, "left_out": 0, "void": 0}
+
+
 @pytest.mark.parametrize("table", ["t", "keyed"])
 def test_the_rows_of_a_copys_block_are_found_again_unless_their_key_was_masked(
     bench: Bench, database: Database, table: str

@@ -42,6 +42,20 @@ def test_a_block_that_was_masked_and_did_not_arrive_ends_the_sync(shop, monkeypa
     assert failed.value.number == 506
 
 
+def test_a_row_that_is_gone_when_the_copy_is_finished_ends_the_sync(shop, monkeypatch) -> None:
+    make_the_rest = SqliteLoader._make_the_rest
+
+    def losing_one(self, source, target, rebuild):
+        make_the_rest(self, source, target, rebuild)
+        target.execute("DELETE FROM orders WHERE id = (SELECT max(id) FROM orders)")
+
+    filled(shop)
+    monkeypatch.setattr(SqliteLoader, "_make_the_rest", losing_one)
+    with pytest.raises(Failed, match=r"orders has 299 rows where 300 were copied") as failed:
+        shop.sync(POLICY)
+    assert failed.value.number == 506
+
+
 def test_names_email_and_username_of_one_row_agree(shop) -> None:
     filled(shop)
     shop.sync(POLICY.replace("login: username", "login: username"))

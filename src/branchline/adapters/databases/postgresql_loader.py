@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from subprocess import PIPE
@@ -239,12 +239,14 @@ class PostgresqlLoader:
             if failure := refused(client, f"copying {table}"):
                 raise failure
 
-    def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - nothing of its own to rebuild
+    def finish(self, rebuild: Collection[str] = ()) -> Mapping[str, int]:  # noqa: ARG002 - nothing of its own to rebuild
+        """While indexes are built, sequences are set and rows counted: neither is in the way of the other."""
         source = self._source()
         self._tables.result()
+        restored = self._beside.submit(self._restore, "post-data", f"--jobs={self.jobs}")
         source.check_unchanged()
-        self._restore("post-data", f"--jobs={self.jobs}")
         with scrubbed("completing the copy"), self._connected() as target:
+            rows = {name: _count(target, source.place(name).rows) for name in source.schema().tables}
             for schema, name in source.ask("reading sequences", _SEQUENCES):
                 sequence = f"{identifier(schema)}.{identifier(name)}"
                 (row,) = source.ask(
@@ -253,10 +255,12 @@ class PostgresqlLoader:
                 target.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))
             defaults = source.ask("reading the database's settings", DEFAULTS, (None, list(CARRIED)))
             set_defaults(target, self.database, defaults)
+            restored.result()
             filled = set(source.ask("looking for views", _VIEWS.format("c.relispopulated")))
             for schema, name in target.execute(_VIEWS.format("true")).fetchall():
                 if (schema, name) in filled:
                     target.execute(f"REFRESH MATERIALIZED VIEW {identifier(schema)}.{identifier(name)}")
+        return rows
 
     def analyze(self) -> None:
         with self._clients.running(psql(self.owner, self.database, WRITING, [_ANALYZE])) as client:
@@ -379,6 +383,11 @@ def _text(masked: pl.Series, column: Column) -> pl.Series:
         written = pl.concat_str(pl.lit("\\x"), pl.lit(masked).bin.encode("hex"))
         return pl.select(written.alias(masked.name)).to_series()
     return masked.cast(pl.String)
+
+
+def _count(target: Connection, rows: str) -> int:
+    ((count,),) = target.execute(f"SELECT count(*) FROM {rows}").fetchall()
+    return int(count)
 
 
 def _copied(said: bytes) -> int:

@@ -12,7 +12,7 @@ Nothing but masked values is ever in a parameter, and temporary tables stay in m
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ class SqliteLoader:
     def stop(self) -> None:
         self._source().copying.interrupt()
 
-    def finish(self, rebuild: Collection[str] = ()) -> None:
+    def finish(self, rebuild: Collection[str] = ()) -> Mapping[str, int]:
         source = self._source()
         with scrubbed("completing the copy"):
             source.copying.execute("COMMIT")
@@ -118,7 +118,11 @@ class SqliteLoader:
             target.execute("COMMIT")
             (mode,) = source.connection.execute("PRAGMA journal_mode").fetchone()
             target.execute(f"PRAGMA journal_mode = {'WAL' if mode == 'wal' else 'DELETE'}")
+            plain = [name for name in source.schema().tables if not _is_virtual(source.connection, name)]
+            count = "SELECT count(*) FROM {}"
+            rows = {name: target.execute(count.format(identifier(name))).fetchone()[0] for name in plain}
         make_durable(self.path)
+        return rows
 
     def _make_the_rest(
         self, source: sqlite3.Connection, target: sqlite3.Connection, rebuild: Collection[str]
