@@ -60,7 +60,10 @@ def replicate(
         tables = _copied(source, target, policy, schema, drawing_key, originals, progress)
     clock.lap("copy")
     progress(Progress("finish"))
-    found = target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])
+    with ThreadPoolExecutor(1, "remembering") as beside:
+        remembered = beside.submit(originals.settle if originals else lambda: None)
+        found = target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])
+        remembered.result()
     check_rows(found, {table.name: table.rows for table in tables if table.action == "copy"})
     clock.lap("finish")
     disarm(target, policy, progress)

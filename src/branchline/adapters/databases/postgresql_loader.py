@@ -53,6 +53,8 @@ WRITING = {
     "lc_monetary": "C",
     "xmloption": "content",
 }
+WORTH_A_WORKER = "64MB"
+"""Of a table: below, starting one more process costs more than it takes off the building of an index."""
 LOCK_WAIT_MILLISECONDS = 10_000
 _EXTENSION_IN_LIST = re.compile(r"\d+; (3079 \d+ |0 0 COMMENT - EXTENSION )")
 _SCHEMA_IN_LIST = re.compile(r"\d+; 2615 (\d+) ")
@@ -336,7 +338,12 @@ class PostgresqlLoader:
             *(program("pg_restore"), "--exit-on-error", "--no-owner", "--no-acl"),
             *(f"--section={section}", *options, f"--dbname={self.database}", str(self._dump)),
             environment=self.owner.environment(
-                self.database, {**WRITING, "max_parallel_maintenance_workers": str(self.jobs - 1)}
+                self.database,
+                {
+                    **WRITING,
+                    "max_parallel_maintenance_workers": str(self.jobs - 1),
+                    "min_parallel_table_scan_size": WORTH_A_WORKER,
+                },
             ),
         )
 
