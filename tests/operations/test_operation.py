@@ -36,6 +36,14 @@ def test_what_an_operation_made_is_removed_newest_first_when_it_fails(made: Benc
     assert made.left() == []
 
 
+def test_what_was_told_several_times_is_removed_once(made: Bench) -> None:
+    with made.operations.run(request()) as live:
+        for name in ("first", "second", "first"):
+            made.make(live, name)
+    assert made.removed == ["first", "second"]
+    assert made.left() == []
+
+
 def test_behind_the_commit_point_an_error_changes_nothing_any_more(made: Bench) -> None:
     with pytest.raises(ValueError, match="late"), made.operations.run(request()) as live:
         made.commit(live)
