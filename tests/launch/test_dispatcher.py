@@ -130,6 +130,7 @@ def test_while_a_look_at_the_server_takes_its_time_it_says_what_it_saw_before(pl
         platform, server=SimpleNamespace(place="http://harbour.test/api", alive=alive, workers=list)
     ):
         slow.wait()
+        until(lambda: said()[1] is not None)
         at, reachable = said()
         until(lambda: said()[0] > at)
         until(lambda: said()[0] > at)
