@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 
 import polars as pl
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from branchline.sanitize.scan import (
-    DATE,
-    MOST_WAITING,
-    NUMBER,
-    WORD,
-    Filter,
-    Originals,
-    forms,
-    normal,
-    telephone,
-    telling,
-)
+from branchline.sanitize.scan import DATE, NUMBER, WORD, Filter, forms, normal, telephone, telling
 
 TEXT = st.one_of(
     st.text("aZéÉß07 .,+'@%-_/(\n", max_size=12),
@@ -100,12 +88,3 @@ def test_a_filter_that_takes_its_memory_late_forgets_nothing() -> None:
     filled.add(pl.Series(["ada@mail.example"]))
     filled.take_memory()
     assert filled.has(pl.Series(["ada@mail.example", "bob@mail.example"])).to_list() == [True, False]
-
-
-def test_a_few_blocks_wait_to_be_remembered_and_all_others_do_not() -> None:
-    originals, remembered = Originals(), []
-    for block in range(MOST_WAITING + 2):
-        originals.soon(partial(remembered.append, block))
-    assert remembered == [MOST_WAITING, MOST_WAITING + 1]
-    originals.settle()
-    assert sorted(remembered) == list(range(MOST_WAITING + 2))

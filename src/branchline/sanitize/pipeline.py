@@ -60,10 +60,7 @@ def replicate(
         tables = _copied(source, target, policy, schema, drawing_key, originals, progress)
     clock.lap("copy")
     progress(Progress("finish"))
-    with ThreadPoolExecutor(1, "remembering") as beside:
-        remembered = beside.submit(originals.settle if originals else lambda: None)
-        found = target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])
-        remembered.result()
+    found = target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])
     check_rows(found, {table.name: table.rows for table in tables if table.action == "copy"})
     clock.lap("finish")
     disarm(target, policy, progress)

@@ -14,9 +14,8 @@ from __future__ import annotations
 import mmap
 import re
 import secrets
-from collections import deque
-from collections.abc import Callable, Sequence
-from threading import Lock, Semaphore
+from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -41,8 +40,6 @@ DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])"
 LONGEST_RUN = 4
 FEWEST_DIGITS = 7
 SHORTEST = 8
-MOST_WAITING = 5
-"""Blocks whose originals are remembered while indexes are built, when processors have time for it."""
 MOST_CLEAN = 1000
 """Values of a column that are remembered as searched."""
 _WORDS = 1 << 23
@@ -207,20 +204,6 @@ class Originals:
     def __init__(self) -> None:
         self.masked, self.passed = Filter(), Filter()
         self.echoes = Echoes()
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._places = Semaphore(MOST_WAITING)
-
-    def soon(self, remember: Callable[[], None]) -> None:
-        """Has a block remembered now, or by `settle`: a few may wait until all rows are copied."""
-        if self._places.acquire(blocking=False):
-            self._waiting.append(remember)
-        else:
-            remember()
-
-    def settle(self) -> None:
-        """Remembers what waits, when nothing is masked any more. To be called before anything is searched for."""
-        while self._waiting:
-            self._waiting.popleft()()
 
     def add(self, columns: Sequence[pl.Series], *, identifying: bool, keep: pl.Series | None) -> None:
         """Remembers a block's values of masked columns; rows of the keep-list pass, and their values with them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 
 import polars as pl
 
@@ -51,17 +50,19 @@ class TableMasker:
             masked = self._masked(column, values, block.frame, people)
             done.append(_passing(block.keep, values, masked).alias(column.name))
         if self.originals is not None:
-            self.originals.soon(partial(self._remember, self.originals, block))
+            self._remember(self.originals, block)
+            if block.beside is None:
+                self.originals.echoes.missed.add(self.table)
+            else:
+                secret = [
+                    block.frame[each.name]
+                    for each in self.masked
+                    if each.mask.draws and each.mask.identifying
+                ]
+                self.originals.echoes.look(self.table, secret, block.beside, block.keep)
         return pl.DataFrame(done)
 
     def _remember(self, originals: Originals, block: Block) -> None:
-        if block.beside is None:
-            originals.echoes.missed.add(self.table)
-        else:
-            secret = [
-                block.frame[each.name] for each in self.masked if each.mask.draws and each.mask.identifying
-            ]
-            originals.echoes.look(self.table, secret, block.beside, block.keep)
         for identifying in (True, False):
             columns = [block.frame[each.name] for each in self.masked if each.mask.identifying == identifying]
             names = whole_names(self.rule, block.frame) if identifying else []
