@@ -54,7 +54,8 @@ WRITING = {
     "xmloption": "content",
 }
 WORTH_A_WORKER = "64MB"
-"""Of a table: below, starting one more process costs more than it takes off the building of an index."""
+"""Of a table whose indexes are built by several processes each. Tables are many and built beside each other: with up to 16 MB each,
+without more processes took 305 ms where with them it took 323 (medians of 7)."""
 LOCK_WAIT_MILLISECONDS = 10_000
 _EXTENSION_IN_LIST = re.compile(r"\d+; (3079 \d+ |0 0 COMMENT - EXTENSION )")
 _SCHEMA_IN_LIST = re.compile(r"\d+; 2615 (\d+) ")
@@ -248,16 +249,20 @@ class PostgresqlLoader:
         restored = self._beside.submit(self._restore, "post-data", f"--jobs={self.jobs}")
         source.check_unchanged()
         with scrubbed("completing the copy"), self._connected() as target:
-            rows = {name: _count(target, source.place(name).rows) for name in source.schema().tables}
+            rows: dict[str, int] = {}
+            for table in source.schema().tables:
+                ((rows[table],),) = target.execute(
+                    f"SELECT count(*) FROM {source.place(table).rows}"
+                ).fetchall()
             for schema, name in source.ask("reading sequences", _SEQUENCES):
                 sequence = f"{identifier(schema)}.{identifier(name)}"
                 (row,) = source.ask(
                     f"reading the sequence {name}", f"SELECT last_value, is_called FROM {sequence}"
                 )
                 target.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))
-            defaults = source.ask("reading the database's settings", DEFAULTS, (None, list(CARRIED)))
-            set_defaults(target, self.database, defaults)
             restored.result()
+            defaults = source.ask("reading the database's settings", DEFAULTS, (None, list(CARRIED)))
+            set_defaults(target, self.database, defaults)  # not before: whoever connects takes them over
             filled = set(source.ask("looking for views", _VIEWS.format("c.relispopulated")))
             for schema, name in target.execute(_VIEWS.format("true")).fetchall():
                 if (schema, name) in filled:
@@ -390,11 +395,6 @@ def _text(masked: pl.Series, column: Column) -> pl.Series:
         written = pl.concat_str(pl.lit("\\x"), pl.lit(masked).bin.encode("hex"))
         return pl.select(written.alias(masked.name)).to_series()
     return masked.cast(pl.String)
-
-
-def _count(target: Connection, rows: str) -> int:
-    ((count,),) = target.execute(f"SELECT count(*) FROM {rows}").fetchall()
-    return int(count)
 
 
 def _copied(said: bytes) -> int:
