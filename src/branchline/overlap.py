@@ -25,7 +25,7 @@ def ahead(items: Iterator[_Item]) -> Generator[_Item, None, None]:
 def several_ahead(
     work: Callable[[_Item], _Done], items: Iterator[_Item], at_once: int
 ) -> Iterator[Iterator[_Done]]:
-    """What `work` gives for each item, in their order. Begun at once: so many are worked on while one is used and one more is made."""
+    """What `work` gives for each item, in their order. Begun at once: so many are made and worked on while one is used."""
     making, working = ThreadPoolExecutor(1, "making"), ThreadPoolExecutor(at_once, "working")
 
     def begun() -> Future[tuple[_Done] | None]:
@@ -36,7 +36,7 @@ def several_ahead(
             waiting.append(begun())
             yield done[0]
 
-    waiting = deque(begun() for _ in range(at_once + 1))
+    waiting = deque(begun() for _ in range(at_once))
     try:
         yield results()
     finally:

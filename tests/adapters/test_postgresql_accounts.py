@@ -46,6 +46,16 @@ def test_versions_are_made_cloned_filled_and_removed_without_a_superuser(
     assert database.names() == ["v-1", "v-2", "v-3"]
 
 
+def test_rows_that_are_hidden_from_an_account_that_no_superuser_made_are_refused_by_name(
+    database: PostgresqlDatabase,
+) -> None:
+    database.create("v-1")
+    with opened(database, "v-1") as connection:
+        connection.execute("CREATE TABLE t (id int); ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+    with database.snapshot("v-1") as snapshot:
+        assert "row-level security hides rows" in snapshot.schema().tables["t"].unsupported
+
+
 def test_accounts_go_with_the_last_version(database: PostgresqlDatabase, postgres: Server) -> None:
     database.create("v-1")
     database.create("v-2")

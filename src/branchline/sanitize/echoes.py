@@ -17,9 +17,11 @@ import polars as pl
 from branchline.sanitize.texts import as_text
 
 MOST_VALUES = 10_000
+ABSENT = 0
+"""The mark of a row that holds nothing; no other is below 256."""
 NONE_FOUND = {"value": pl.String, "times": pl.Int64}
-_FIRST_BYTE = pl.all().cast(pl.Binary).bin.get(0, null_on_oob=True).clip(upper_bound=0x80) | 0x20
-_MARK = pl.all().str.len_chars() * 256 + _FIRST_BYTE
+_FIRST_BYTE = pl.col("text").cast(pl.Binary).bin.get(0, null_on_oob=True).clip(upper_bound=0x80) | 0x20
+_MARK = pl.col("text").str.len_chars() * 256 + _FIRST_BYTE
 """Length and first letter: A and a differ by this bit, and of letters beyond ASCII none is told from another. Of all letters only the
 Kelvin sign is told from its small one.
 """
@@ -47,8 +49,8 @@ class Echoes:
     ) -> None:
         """At one block, whatever the case of letters; rows that a keep-list lets pass are none of it."""
         self.looked_at.add(table)
-        there = _texts([each for each in secrets if each.null_count() < each.len()], absent=1)
-        kept = _texts(beside.get_columns(), absent=0)
+        there = _texts([each for each in secrets if each.null_count() < each.len()])
+        kept = _texts(beside.get_columns())
         for column, text in zip(beside.iter_columns(), kept, strict=True):
             rows = _equal(text, there)
             if keep is not None and rows.len():
@@ -72,16 +74,19 @@ class _Text:
     marks: npt.NDArray[np.uint32]
 
 
-def _texts(columns: Sequence[pl.Series], *, absent: int) -> list[_Text]:
-    """`absent`: the mark of a row that holds nothing; below 256 it is no other's."""
-    texts = [as_text(column).alias(f"{at}") for at, column in enumerate(columns)]
-    marks = pl.DataFrame(texts).select(_MARK.fill_null(absent))
-    return [_Text(text, mark.to_numpy()) for text, mark in zip(texts, marks.iter_columns(), strict=True)]
+def _texts(columns: Sequence[pl.Series]) -> list[_Text]:
+    """All at once: of many small blocks, each question of its own takes longer than its answer."""
+    if not columns:
+        return []
+    texts = [as_text(column).alias("text") for column in columns]
+    marks = pl.concat(texts).to_frame().select(_MARK.fill_null(ABSENT)).to_series().to_numpy()
+    return [_Text(text, mark) for text, mark in zip(texts, np.split(marks, len(texts)), strict=True)]
 
 
 def _equal(kept: _Text, secrets: Sequence[_Text]) -> pl.Series:
     """In which rows a kept column holds what one of the secrets does, whatever the case of letters, and not nothing."""
-    likely = [(np.flatnonzero(kept.marks == secret.marks), secret.values) for secret in secrets]
+    there = kept.marks != ABSENT
+    likely = [(np.flatnonzero(there & (kept.marks == secret.marks)), secret.values) for secret in secrets]
     likely = [(rows, values) for rows, values in likely if rows.size]
     if not likely:
         return pl.Series([], dtype=pl.UInt32)

@@ -174,7 +174,7 @@ class PostgresqlDatabase:
         return self.server.as_user(account, self.password(account))
 
     def _provision(self, connection: Connection) -> None:
-        """The two accounts, with the passwords they should have, as verifiers, and no rights beyond what every role has."""
+        """The two accounts, with the passwords they should have, as verifiers. The reader sees all rows, where that can be granted."""
         for account, limit in ((self.owner, CONNECTIONS), (self.reader, READERS)):
             exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (account,)).fetchone()
             verb = "CREATE" if exists is None else "ALTER"
@@ -185,6 +185,9 @@ class PostgresqlDatabase:
         connection.execute(f"GRANT {identifier(self.owner)} TO CURRENT_USER")
         connection.execute(f"GRANT pg_read_all_data TO {identifier(self.reader)}")
         connection.execute(f"ALTER ROLE {identifier(self.reader)} SET default_transaction_read_only = on")
+        superuser = "SELECT FROM pg_roles WHERE rolname = current_user AND rolsuper"
+        if connection.execute(superuser).fetchone() is not None:
+            connection.execute(f"ALTER ROLE {identifier(self.reader)} BYPASSRLS")
 
     def _make(self, connection: Connection, database: str, template: str, further: str = "") -> None:
         owned, named = identifier(self.owner), identifier(database)

@@ -1,10 +1,8 @@
 """Filling a new PostgreSQL version from a snapshot so that the values of masked columns are written masked only.
 
-The schema comes by pg_dump and goes by pg_restore, in two sections with the rows between them. Whatever runs code of the
-source (functions in checks, indexes and views; `disarm:`) runs as the version's own owner, who can do no more than the
-application can. Rows go from a psql that
-reads to a psql that writes: straight through a pipe where nothing is masked, else through Polars, masked columns first,
-several blocks at a time.
+Rows go from a psql that reads to a psql that writes: straight through a pipe where nothing is masked, else through Polars,
+masked columns first, several blocks at a time. Statements of `disarm:` run as the version's own owner, who can do no more than
+the application can.
 """
 
 # ruff: noqa: S608 - names are quoted by `identifier`, conditions were probed
@@ -14,14 +12,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from subprocess import PIPE
 from typing import IO
 
 import polars as pl
 
-from branchline.adapters.databases.clients import Client, Clients, in_memory, line_blocks, write_all
+from branchline.adapters.databases.clients import Client, Clients, line_blocks, write_all
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
     PostgresqlServer,
@@ -30,12 +27,13 @@ from branchline.adapters.databases.postgresql_connection import (
     scrubbed,
 )
 from branchline.adapters.databases.postgresql_defaults import CARRIED, DEFAULTS, set_defaults
-from branchline.adapters.databases.postgresql_locale import Locale, locale_of
+from branchline.adapters.databases.postgresql_definitions import WRITING, PostgresqlDefinitions
+from branchline.adapters.databases.postgresql_locale import Locale
 from branchline.adapters.databases.postgresql_snapshot import (
+    READING,
     PostgresqlSnapshot,
     as_kind,
     opened,
-    program,
     psql,
 )
 from branchline.adapters.databases.text_rows import Fields, fields, write_rows
@@ -45,21 +43,6 @@ from branchline.overlap import several_ahead
 from branchline.ports import Block, MaskBlock, Snapshot
 
 _READABLE = ("text", "json", "integer")
-WRITING = {
-    "synchronous_commit": "off",
-    "maintenance_work_mem": "256MB",
-    "datestyle": "ISO, YMD",
-    "timezone": "UTC",
-    "lc_monetary": "C",
-    "xmloption": "content",
-}
-WORTH_A_WORKER = "64MB"
-"""Of a table whose indexes are built by several processes each. Tables are many and built beside each other: with up to 16 MB each,
-without more processes took 305 ms where with them it took 323 (medians of 7)."""
-LOCK_WAIT_MILLISECONDS = 10_000
-_EXTENSION_IN_LIST = re.compile(r"\d+; (3079 \d+ |0 0 COMMENT - EXTENSION )")
-_SCHEMA_IN_LIST = re.compile(r"\d+; 2615 (\d+) ")
-"""Lines of `pg_restore --list` begin with a number and the object's catalog and oid in the source."""
 _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'S' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
@@ -93,23 +76,19 @@ class PostgresqlLoader:
         remake: Callable[[Locale], None],
         jobs: int | None = None,
     ) -> None:
-        self.admin, self.owner, self.reader, self.database = admin, owner, reader, database
-        self._remake = remake
-        self._clients = Clients()
+        self.owner, self.reader, self.database = owner, reader, database
         self.jobs = jobs or max(2, os.cpu_count() or 2)
         self.source: PostgresqlSnapshot | None = None
-        self._files = ExitStack()
-        self._dump, self._wanted = (self._files.enter_context(in_memory(name)) for name in ("schema", "list"))
-        self._beside = ThreadPoolExecutor(2, "schema")
-        self._tables: Future[None]
+        self._clients = Clients()
+        self._definitions = PostgresqlDefinitions(admin, owner, database, remake, self.jobs)
 
     def close(self) -> None:
         self._clients.interrupt()
-        self._beside.shutdown()
-        self._files.close()
+        self._definitions.close()
 
     def stop(self) -> None:
         self._clients.interrupt()
+        self._definitions.interrupt()
         if self.source is not None:
             self.source.stop()
 
@@ -117,35 +96,7 @@ class PostgresqlLoader:
         if not isinstance(source, PostgresqlSnapshot):
             raise TypeError("a PostgreSQL version is filled from a PostgreSQL snapshot")
         self.source = source
-        self._tables = self._beside.submit(self._make_tables, source)
-
-    def _make_tables(self, source: PostgresqlSnapshot) -> None:
-        dumped = self._beside.submit(self._dump_schema, source)
-        with source.asking("reading the source's locale") as connection:
-            wanted = locale_of(connection)
-        made = self._prepared(wanted)
-        dumped.result()
-        self._restore_tables(made)
-
-    def _dump_schema(self, source: PostgresqlSnapshot) -> None:
-        self._run(
-            "reading the schema",
-            *(program("pg_dump"), "-Fc", "--schema-only", "--no-owner", "--no-acl", "--no-publications"),
-            *("--no-subscriptions", "--no-tablespaces", "--no-sync", f"--snapshot={source.id}"),
-            *(f"--lock-wait-timeout={LOCK_WAIT_MILLISECONDS}", f"--file={self._dump}"),
-            environment=source.server.environment(source.database),
-        )
-
-    def _prepared(self, wanted: Locale) -> set[str]:
-        """The new version with the source's locale and extensions; gives the schemas that are there now."""
-        with scrubbed("looking at the new version"), self.admin.connect(self.database) as target:
-            made = locale_of(target)
-            if wanted == made:
-                return self._extended(target)
-        self._remake(wanted)
-        with scrubbed("looking at the new version"), self.admin.connect(self.database) as target:
-            return self._extended(target)
-        raise AssertionError
+        self._definitions.begin(source)
 
     def copy(
         self, table: str, masked: Sequence[str], mask: MaskBlock, *, where: str = "", keep: str = ""
@@ -155,14 +106,14 @@ class PostgresqlLoader:
         order = [columns[name] for name in [*masked, *(name for name in columns if name not in masked)]]
         if masked:
             return self._masked(table, order, len(masked), mask, where, keep)
-        self._tables.result()
+        self._definitions.wait()
         if source.wait_while_lagging is not None:
             return self._pumped(table, order, where, source.wait_while_lagging)
         return self._piped(table, order, where)
 
     def _writing(self, table: str, order: Sequence[Column], stdin: int | IO[bytes]) -> Client:
         """The psql that writes, once there are tables. Rows of a table that one transaction empties and fills are frozen at once."""
-        self._tables.result()
+        self._definitions.wait()
         place = self._source().place(table)
         listed = ", ".join(identifier(column.name) for column in order)
         frozen = "" if place.partitioned else " WITH (FREEZE)"
@@ -243,17 +194,13 @@ class PostgresqlLoader:
                 raise failure
 
     def finish(self, rebuild: Collection[str] = ()) -> Mapping[str, int]:  # noqa: ARG002 - nothing of its own to rebuild
-        """While indexes are built, sequences are set and rows counted: neither is in the way of the other."""
+        """Sequences are set while indexes are built. Rows are counted afterwards: a question about all partitions of a table and
+        pg_restore, which alters several at once, would at times wait for each other for good.
+        """
         source = self._source()
-        self._tables.result()
-        restored = self._beside.submit(self._restore, "post-data", f"--jobs={self.jobs}")
+        restored = self._definitions.complete()
         source.check_unchanged()
         with scrubbed("completing the copy"), self._connected() as target:
-            rows: dict[str, int] = {}
-            for table in source.schema().tables:
-                ((rows[table],),) = target.execute(
-                    f"SELECT count(*) FROM {source.place(table).rows}"
-                ).fetchall()
             for schema, name in source.ask("reading sequences", _SEQUENCES):
                 sequence = f"{identifier(schema)}.{identifier(name)}"
                 (row,) = source.ask(
@@ -261,12 +208,22 @@ class PostgresqlLoader:
                 )
                 target.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))
             restored.result()
+            rows = self._counted(source)
             defaults = source.ask("reading the database's settings", DEFAULTS, (None, list(CARRIED)))
             set_defaults(target, self.database, defaults)  # not before: whoever connects takes them over
             filled = set(source.ask("looking for views", _VIEWS.format("c.relispopulated")))
             for schema, name in target.execute(_VIEWS.format("true")).fetchall():
                 if (schema, name) in filled:
                     target.execute(f"REFRESH MATERIALIZED VIEW {identifier(schema)}.{identifier(name)}")
+        return rows
+
+    def _counted(self, source: PostgresqlSnapshot) -> Mapping[str, int]:
+        """By the account that row-level security hides nothing from."""
+        rows: dict[str, int] = {}
+        with self.reader.connect(self.database, READING) as copy:
+            for table in source.schema().tables:
+                count = f"SELECT count(*) FROM {source.place(table).rows}"
+                ((rows[table],),) = copy.execute(count).fetchall()
         return rows
 
     def analyze(self) -> None:
@@ -306,58 +263,6 @@ class PostgresqlLoader:
     def _connected(self) -> Iterator[Connection]:
         with self.owner.connect(self.database, WRITING) as target:
             yield target
-
-    def _extended(self, target: Connection) -> set[str]:
-        """The source's extensions, in the versions that this server has; only an administrator may make them all."""
-        wanted = "SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'"
-        listed = self._source().ask("looking for extensions", wanted)
-        owner = identifier(self.owner.user)
-        with scrubbed("making extensions"):
-            for name, schema in listed:
-                if schema not in ("public", "pg_catalog"):
-                    target.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)} AUTHORIZATION {owner}")
-                place = f"SCHEMA {identifier(schema)} " if schema != "pg_catalog" else ""
-                target.execute(f"CREATE EXTENSION IF NOT EXISTS {identifier(name)} {place}CASCADE")
-            return {name for (name,) in target.execute("SELECT nspname FROM pg_namespace").fetchall()}
-        raise AssertionError
-
-    def _restore_tables(self, made: Collection[str]) -> None:
-        """All that comes before the rows but extensions, and schemas that are there: neither would be the owner's to make."""
-        listed = self._run(
-            "reading the schema", program("pg_restore"), "--list", "--section=pre-data", str(self._dump)
-        )
-        there = self._source().ask("reading the schema", "SELECT oid, nspname FROM pg_namespace")
-        oids = {int(oid) for oid, name in there if name in made}
-        lines = [
-            line
-            for line in listed.split("\n")
-            if not _EXTENSION_IN_LIST.match(line)
-            and not ((found := _SCHEMA_IN_LIST.match(line)) and int(found.group(1)) in oids)
-        ]
-        self._wanted.write_text("\n".join(lines))
-        self._restore("pre-data", f"--use-list={self._wanted}")
-
-    def _restore(self, section: str, *options: str) -> None:
-        self._run(
-            "making the schema",
-            *(program("pg_restore"), "--exit-on-error", "--no-owner", "--no-acl"),
-            *(f"--section={section}", *options, f"--dbname={self.database}", str(self._dump)),
-            environment=self.owner.environment(
-                self.database,
-                {
-                    **WRITING,
-                    "max_parallel_maintenance_workers": str(self.jobs - 1),
-                    "min_parallel_table_scan_size": WORTH_A_WORKER,
-                },
-            ),
-        )
-
-    def _run(self, doing: str, *command: str, environment: dict[str, str] | None = None) -> str:
-        with self._clients.running(Client(command, environment or {}, stdout=PIPE)) as client:
-            said = client.stdout.read().decode("utf-8", "replace")
-            if failure := refused(client, doing):
-                raise failure
-        return said
 
     def _source(self) -> PostgresqlSnapshot:
         assert self.source is not None, "begin comes first"
