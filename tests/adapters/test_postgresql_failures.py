@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 import signal
-import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
 
 from branchline.adapters.databases.postgresql import PostgresqlDatabase
@@ -25,7 +19,7 @@ from branchline.adapters.databases.postgresql_snapshot import READING, opened
 from branchline.errors import BadInput, BranchlineError, Failed, Refused, Unavailable
 from branchline.sanitize.pipeline import replicate
 from branchline.sanitize.policy_file import read_policy
-from tests.workshop.postgres import Server, newest_binaries, private_server
+from tests.workshop.postgres import Server
 from tests.workshop.postgresql_bench import HeldUp, PostgresqlBench, bench_on
 from tests.workshop.waiting import until
 
@@ -379,80 +373,3 @@ def test_what_production_writes_meanwhile_breaks_no_reference_and_waits_for_nobo
     )
     assert (parents, children, widows) == (20_000, 20_000, 0)
     assert bench.read("copy", "SELECT count(*) FROM parent WHERE id > 100000")[0][0] < len(written)
-
-
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[Server]:
-    """One that may be hurt."""
-    binaries = newest_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server is installed here")
-    with private_server(binaries) as server:
-        yield server
-
-
-def test_a_server_that_crashes_and_comes_back_is_one_clear_error(own_server: Server, seen) -> None:
-    with bench_on(own_server, jobs=1) as bench:
-        bench.database.create("one")
-        bench.execute("one", ROWS)
-        with pytest.raises(psycopg.OperationalError), bench.held_up("one") as reading:
-            sync = begun(bench, STOPPED["masked"])
-            os.kill(reading.wait(), signal.SIGKILL)
-            error = failed(sync, seen)
-            reading.release()
-        assert (type(error), error.number) == (Unavailable, 523)
-        until(lambda: _answers(bench))
-        bench.database.remove("copy")
-        assert bench.database.names() == ["one"]
-        assert bench.read("one", "SELECT count(*) FROM first") == [(3000,)]
-
-
-def _answers(bench: PostgresqlBench) -> bool:
-    try:
-        return bool(bench.database.names())
-    except Unavailable:
-        return False
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """24 MiB that the server's user may write."""
-    place = Path(tempfile.mkdtemp(prefix="small-", dir="/tmp"))
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", place], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        place.rmdir()
-        pytest.skip("no small disk can be mounted here: that takes root")
-    inside = place / "space"
-    inside.mkdir()
-    place.chmod(0o755)
-    shutil.chown(inside, "postgres", "postgres")
-    inside.chmod(0o700)
-    yield inside
-    subprocess.run(["umount", place], check=True)
-    place.rmdir()
-
-
-def test_a_full_disk_of_the_target_is_one_clear_error(own_server: Server, small_disk: Path, seen) -> None:
-    with bench_on(own_server) as bench:
-        bench.database.create("one")
-        bench.execute(
-            "one",
-            f"CREATE TABLE t (id int, v text); INSERT INTO t SELECT i, repeat('{CANARY}', 10) FROM generate_series(1, 200000) i",
-        )
-        bench.database.create("copy")
-        with bench.admin.connect("postgres") as admin:
-            admin.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'".encode())
-            admin.execute(f'ALTER DATABASE "{bench.physical("copy")}" SET TABLESPACE small'.encode())
-        policy = read_policy("tables: {t: {columns: {id: keep, v: text}}}")
-        with (
-            pytest.raises(Failed, match=r"disk full \(53100\)") as caught,
-            bench.database.snapshot("one") as source,
-            bench.database.loader("copy") as target,
-        ):
-            replicate(source, target, policy)
-        assert "Zebulon" not in seen(caught.value)
-        bench.database.remove("copy")
-        own_server.execute("DROP TABLESPACE small")
-        assert bench.database.names() == ["one"]

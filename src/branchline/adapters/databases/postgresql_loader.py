@@ -47,6 +47,8 @@ _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'S' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+_COMMITTED = "SELECT pg_logical_emit_message(true, 'branchline', 'filled')"
+"""Something to commit: who waits until that is on disk has waited for all commits before it."""
 _BLANK_PADDED = re.compile(r"character(\(\d+\))?$")
 ONE_STATEMENT = True
 """Results in binary come by the protocol that takes one statement at a time."""
@@ -215,6 +217,8 @@ class PostgresqlLoader:
             for schema, name in target.execute(_VIEWS.format("true")).fetchall():
                 if (schema, name) in filled:
                     target.execute(f"REFRESH MATERIALIZED VIEW {identifier(schema)}.{identifier(name)}")
+            target.execute("SET synchronous_commit = local")
+            target.execute(_COMMITTED)
         return rows
 
     def _counted(self, source: PostgresqlSnapshot) -> Mapping[str, int]:
@@ -232,7 +236,7 @@ class PostgresqlLoader:
                 raise failure
 
     def execute(self, statement: str) -> None:
-        with scrubbed("disarming", 508, statement), self._connected() as target:
+        with scrubbed("disarming", 508, statement), self._connected(synchronous_commit="local") as target:
             target.execute(statement, binary=ONE_STATEMENT)
 
     def answer(self, query: str) -> object:
@@ -260,8 +264,8 @@ class PostgresqlLoader:
             yield snapshot
 
     @contextmanager
-    def _connected(self) -> Iterator[Connection]:
-        with self.owner.connect(self.database, WRITING) as target:
+    def _connected(self, **settings: str) -> Iterator[Connection]:
+        with self.owner.connect(self.database, {**WRITING, **settings}) as target:
             yield target
 
     def _source(self) -> PostgresqlSnapshot:
