@@ -250,10 +250,11 @@ class Loader(Protocol):
     def stop(self) -> None:
         """Called from another thread, ends what is being copied: `copy` raises there, soon."""
 
-    def finish(self, rebuild: Collection[str] = ()) -> Mapping[str, int]:
-        """Makes indexes, views, triggers, and makes everything durable; virtual tables named in `rebuild` are filled again. Gives
-        how many rows each table has then.
-        """
+    def finish(self, rebuild: Collection[str] = ()) -> None:
+        """Makes indexes, views, triggers, and makes everything durable; virtual tables named in `rebuild` are filled again."""
+
+    def count(self) -> Mapping[str, int]:
+        """How many rows each table of the finished copy has."""
 
     def execute(self, statement: str) -> None:
         """Runs one SQL statement on the finished copy. Raises Failed; never with a value in its message."""

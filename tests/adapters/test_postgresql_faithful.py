@@ -215,34 +215,6 @@ def test_what_cannot_be_decided_about_is_refused_by_name(
     ) == [(0,)]
 
 
-def test_many_foreign_keys_to_a_table_whose_partitions_have_many_indexes_come_along(
-    postgresql_bench: PostgresqlBench,
-) -> None:
-    bench, columns = postgresql_bench, [f"v{number}" for number in range(8)]
-    bench.database.create("one")
-    parts = [
-        f"CREATE TABLE m{p} PARTITION OF m FOR VALUES FROM ({p}0) TO ({p + 1}0) PARTITION BY RANGE (id);"
-        f"CREATE TABLE m{p}a PARTITION OF m{p} FOR VALUES FROM (0) TO (100);"
-        f"CREATE TABLE m{p}b PARTITION OF m{p} FOR VALUES FROM (100) TO (200)"
-        for p in range(4)
-    ]
-    referring = [
-        f"CREATE TABLE c{number} AS SELECT id, at FROM m; ALTER TABLE c{number} ADD FOREIGN KEY (id, at) REFERENCES m (id, at)"
-        for number in range(12)
-    ]
-    declared = ", ".join(f"{name} int" for name in columns)
-    script = [
-        f"CREATE TABLE m (id int, at int, {declared}, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)",
-        *parts,
-        *(f"CREATE INDEX ON m ({name})" for name in columns),
-        "INSERT INTO m (id, at) SELECT i, i % 40 FROM generate_series(1, 150) i",
-        *referring,
-    ]
-    bench.execute("one", "; ".join(script))
-    assert bench.sync(policy(bench, {}), scan=False).rows == 13 * 150
-    assert definition(bench, "copy") == definition(bench, "one")
-
-
 def test_texts_of_no_known_encoding_are_refused(postgresql_bench: PostgresqlBench) -> None:
     bench = postgresql_bench
     bench.database.create("other")

@@ -188,7 +188,8 @@ def test_a_finished_copy_says_how_many_rows_each_table_has(bench: Bench, databas
         target.begin(source)
         for table in ("t", "void"):
             target.copy(table, (), lambda _block: pytest.fail("nothing is to be masked"))
-        assert target.finish() == {"t": 3, "left_out": 0, "void": 0}
+        target.finish()
+        assert target.count() == {"t": 3, "left_out": 0, "void": 0}
 
 
 @pytest.mark.parametrize("table", ["t", "keyed"])

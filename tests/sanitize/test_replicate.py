@@ -56,6 +56,13 @@ def test_a_row_that_is_gone_when_the_copy_is_finished_ends_the_sync(shop, monkey
     assert failed.value.number == 506
 
 
+def test_a_column_whose_name_reads_as_a_pattern_is_refused_by_name(shop) -> None:
+    shop.fill('CREATE TABLE odd (id INTEGER PRIMARY KEY, "^total$" TEXT)')
+    with pytest.raises(Refused, match=r"\^total\$.*cannot be copied") as refused:
+        shop.sync("tables: {odd: {columns: {id: keep, ^total$: keep}}}")
+    assert refused.value.number == 501
+
+
 def test_names_email_and_username_of_one_row_agree(shop) -> None:
     filled(shop)
     shop.sync(POLICY.replace("login: username", "login: username"))

@@ -171,6 +171,12 @@ def _copied(table: Table, rule: TableRule, policy: Policy) -> Iterator[_Problem]
     if table.unsupported:
         yield (), f"its rows cannot be copied: {table.unsupported}; it can be: truncate"
     there = {column.name: column for column in table.columns}
+    for name in there:
+        if name.startswith("^") and name.endswith("$"):
+            yield (
+                ("columns", name),
+                "a column of that name cannot be copied: Polars takes it for a pattern of names",
+            )
     for name in _owned(policy, ("tables", table.name, "columns"), rule.columns.keys() - there.keys()):
         yield ("columns", name), f"there is no such column{_near(name, there)}"
     for name, column_rule in rule.columns.items():

@@ -108,7 +108,7 @@ class MysqlLoader:
         self.sessions.remove(session)
         return rows
 
-    def finish(self, rebuild: Collection[str] = ()) -> Mapping[str, int]:  # noqa: ARG002 - no virtual tables here
+    def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - no virtual tables here
         definitions = self._definitions()
         self._source().refuse_changes()
         with ThreadPoolExecutor(self.jobs, "index") as pool:
@@ -121,6 +121,9 @@ class MysqlLoader:
                     session.run(table.references)
         self._make([program for program in definitions.programs if program.kind == "VIEW"])
         self._make([program for program in definitions.programs if program.kind in _ON_TABLES])
+
+    def count(self) -> Mapping[str, int]:
+        session = self._session()
         with scrubbed("counting the copied rows"):
             return {
                 name: int(session.one(f"SELECT COUNT(*) FROM {identifier(name)}"))

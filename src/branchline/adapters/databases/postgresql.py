@@ -91,6 +91,7 @@ class PostgresqlDatabase:
                 for table in snapshot.schema().tables:
                     loader.copy(table, (), _unmasked)
                 loader.finish()
+                loader.analyze()
 
     def remove(self, name: str) -> None:
         """With whoever is connected to it, and a process's making of it that outlived the process. With the last version

@@ -31,8 +31,13 @@ WRITING = {
     "lc_monetary": "C",
     "xmloption": "content",
     "row_security": "off",
+    "array_nulls": "on",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
 }
-"""row_security off: where policies would hide rows from a statement of `disarm:`, it is an error, not less done."""
+"""Whatever an application's migration has set for its account. row_security off: where policies would hide rows from a statement of
+`disarm:`, it is an error, not less done."""
 WORTH_A_WORKER = "64MB"
 """Of a table whose indexes are built by several processes each. Tables are many and built beside each other: with up to 16 MB each,
 without more processes took 305 ms where with them it took 323 (medians of 7)."""
@@ -41,6 +46,8 @@ _EXTENSION_IN_LIST = re.compile(r"\d+; (3079 \d+ |0 0 COMMENT - EXTENSION )")
 _SCHEMA_IN_LIST = re.compile(r"\d+; 2615 (\d+) ")
 _ATTACHED_IN_LIST = re.compile(r"\d+; 0 0 INDEX ATTACH ")
 _REFERENCE_IN_LIST = re.compile(r"\d+; 2606 \d+ FK CONSTRAINT ")
+_HIDING_IN_LIST = re.compile(r"\d+; \d+ \d+ ROW SECURITY ")
+_LAST_IN_LIST = re.compile(r"\d+; \d+ \d+ (COMMENT|POLICY|ROW SECURITY) ")
 """Lines of `pg_restore --list` begin with a number and the object's catalog and oid in the source."""
 
 
@@ -118,7 +125,7 @@ class PostgresqlDefinitions:
 
     def _extended(self, source: PostgresqlSnapshot, target: Connection) -> set[str]:
         """The source's extensions, in the versions that this server has; only an administrator may make them all."""
-        wanted = "SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'"
+        wanted = "SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql' ORDER BY e.oid"
         listed = source.ask("looking for extensions", wanted)
         owner = identifier(self.owner.user)
         with scrubbed("making extensions"):
@@ -143,15 +150,23 @@ class PostgresqlDefinitions:
         ]
 
     def _make_the_rest(self, entries: Sequence[str]) -> None:
-        """Several at a time. Where indexes of partitions are attached, foreign keys come afterwards: proving one looks at all indexes
-        of what it refers to, and pg_restore's workers would wait for each other for good.
+        """Several at a time, in an order that `pg_restore --jobs` has no rule for where partitions or row-level security want one.
+
+        Proving a foreign key looks at all indexes of what it refers to, and waits for good for who attaches them one by one; those of
+        partitions are named by what is there already; and rows that are hidden by then cannot be proved.
         """
+        attached = any(_ATTACHED_IN_LIST.match(line) for line in entries)
+        hiding = any(_HIDING_IN_LIST.match(line) for line in entries)
         references = [line for line in entries if _REFERENCE_IN_LIST.match(line)]
-        if references and any(_ATTACHED_IN_LIST.match(line) for line in entries):
-            others = [line for line in entries if not _REFERENCE_IN_LIST.match(line)]
-            self._restore("post-data", others, self.jobs + 1)
-            entries = references
-        self._restore("post-data", entries, self.jobs + 1)
+        if not references or not (attached or hiding):
+            self._restore("post-data", entries, self.jobs + 1)
+            return
+        last = [line for line in entries if _LAST_IN_LIST.match(line)]
+        first = [line for line in entries if line not in {*references, *last}]
+        self._restore("post-data", first, self.jobs + 1)
+        self._restore("post-data", references, 1 if attached else self.jobs + 1)
+        if last:
+            self._restore("post-data", last)
 
     def _restore(self, section: str, entries: Sequence[str], at_once: int = 1) -> None:
         self._wanted.write_text("\n".join(entries))

@@ -57,7 +57,7 @@ DO $$ DECLARE each regclass; BEGIN
   FOR each IN SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
-  LOOP EXECUTE 'ANALYZE ' || each; END LOOP;
+  LOOP EXECUTE 'ANALYZE ' || each; COMMIT; END LOOP;
 END $$"""
 _VIEWS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -195,10 +195,8 @@ class PostgresqlLoader:
             if failure := refused(client, f"copying {table}"):
                 raise failure
 
-    def finish(self, rebuild: Collection[str] = ()) -> Mapping[str, int]:  # noqa: ARG002 - nothing of its own to rebuild
-        """Sequences are set while indexes are built. Rows are counted afterwards: a question about all partitions of a table and
-        pg_restore, which alters several at once, would at times wait for each other for good.
-        """
+    def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - nothing of its own to rebuild
+        """Sequences are set while indexes are built."""
         source = self._source()
         restored = self._definitions.complete()
         source.check_unchanged()
@@ -209,22 +207,20 @@ class PostgresqlLoader:
                     f"reading the sequence {name}", f"SELECT last_value, is_called FROM {sequence}"
                 )
                 target.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))
-            restored.result()
-            rows = self._counted(source)
+        restored.result()
+        with scrubbed("completing the copy"), self._connected(synchronous_commit="local") as target:
             defaults = source.ask("reading the database's settings", DEFAULTS, (None, list(CARRIED)))
             set_defaults(target, self.database, defaults)  # not before: whoever connects takes them over
             filled = set(source.ask("looking for views", _VIEWS.format("c.relispopulated")))
             for schema, name in target.execute(_VIEWS.format("true")).fetchall():
                 if (schema, name) in filled:
                     target.execute(f"REFRESH MATERIALIZED VIEW {identifier(schema)}.{identifier(name)}")
-            target.execute("SET synchronous_commit = local")
             target.execute(_COMMITTED)
-        return rows
 
-    def _counted(self, source: PostgresqlSnapshot) -> Mapping[str, int]:
+    def count(self) -> Mapping[str, int]:
         """By the account that row-level security hides nothing from."""
-        rows: dict[str, int] = {}
-        with self.reader.connect(self.database, READING) as copy:
+        source, rows = self._source(), dict[str, int]()
+        with scrubbed("counting the copied rows"), self.reader.connect(self.database, READING) as copy:
             for table in source.schema().tables:
                 count = f"SELECT count(*) FROM {source.place(table).rows}"
                 ((rows[table],),) = copy.execute(count).fetchall()
@@ -249,9 +245,10 @@ class PostgresqlLoader:
     def verify(self) -> Sequence[str]:
         """What is not proved by PostgreSQL having made it: keys and indexes that it calls not valid, and that are so in the source."""
         doubtful = (
-            "SELECT conrelid::regclass || ' has the unproved constraint ' || conname FROM pg_constraint WHERE NOT convalidated"
-            " UNION ALL SELECT indrelid::regclass || ' has the unfinished index ' || indexrelid::regclass FROM pg_index"
-            " WHERE NOT indisvalid ORDER BY 1"
+            "SELECT n.nspname || '.' || c.relname || found FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN ("
+            "  SELECT conrelid, ' has the unproved constraint ' || conname FROM pg_constraint WHERE NOT convalidated"
+            "  UNION ALL SELECT indexrelid, ' is an unfinished index' FROM pg_index WHERE NOT indisvalid"
+            ") AS doubt(oid, found) ON doubt.oid = c.oid ORDER BY 1"
         )
         with scrubbed("checking the copy"), self._connected() as target:
             there = {row[0] for row in self._source().ask("checking the source", doubtful)}

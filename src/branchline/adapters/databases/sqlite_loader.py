@@ -102,7 +102,7 @@ class SqliteLoader:
     def stop(self) -> None:
         self._source().copying.interrupt()
 
-    def finish(self, rebuild: Collection[str] = ()) -> Mapping[str, int]:
+    def finish(self, rebuild: Collection[str] = ()) -> None:
         source = self._source()
         with scrubbed("completing the copy"):
             source.copying.execute("COMMIT")
@@ -118,11 +118,14 @@ class SqliteLoader:
             target.execute("COMMIT")
             (mode,) = source.connection.execute("PRAGMA journal_mode").fetchone()
             target.execute(f"PRAGMA journal_mode = {'WAL' if mode == 'wal' else 'DELETE'}")
-            plain = [name for name in source.schema().tables if not _is_virtual(source.connection, name)]
-            count = "SELECT count(*) FROM {}"
-            rows = {name: target.execute(count.format(identifier(name))).fetchone()[0] for name in plain}
         make_durable(self.path)
-        return rows
+
+    def count(self) -> Mapping[str, int]:
+        source, target, question = self._source(), self._target(), "SELECT count(*) FROM {}"
+        plain = [name for name in source.schema().tables if not _is_virtual(source.connection, name)]
+        with scrubbed("counting the copied rows"):
+            return {name: target.execute(question.format(identifier(name))).fetchone()[0] for name in plain}
+        raise AssertionError
 
     def _make_the_rest(
         self, source: sqlite3.Connection, target: sqlite3.Connection, rebuild: Collection[str]
