@@ -162,8 +162,8 @@ class PostgresqlDefinitions:
             self._restore("post-data", entries, self.jobs + 1)
             return
         last = [line for line in entries if _LAST_IN_LIST.match(line)]
-        first = [line for line in entries if line not in {*references, *last}]
-        self._restore("post-data", first, self.jobs + 1)
+        later = {*references, *last}
+        self._restore("post-data", [line for line in entries if line not in later], self.jobs + 1)
         self._restore("post-data", references, 1 if attached else self.jobs + 1)
         if last:
             self._restore("post-data", last)
