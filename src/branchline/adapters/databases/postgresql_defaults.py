@@ -33,5 +33,7 @@ WHERE s.setrole = 0 AND d.datname = coalesce(%s, current_database()) AND lower(s
 def set_defaults(connection: Connection, database: str, defaults: Iterable[tuple[str, str]]) -> None:
     """The search path is kept as SQL already, a list of names in quotes, but for the empty one."""
     for name, value in defaults:
-        written = value if name == "search_path" and value != '""' else literal(value.strip('"'))
-        connection.execute(f"ALTER DATABASE {identifier(database)} SET {name} = {written or literal('')}")
+        written = literal(value)
+        if name == "search_path":
+            written = value if value.strip('"') else literal("")
+        connection.execute(f"ALTER DATABASE {identifier(database)} SET {name} = {written}")
