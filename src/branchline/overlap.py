@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Semaphore
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -42,6 +43,33 @@ def several_ahead(
     finally:
         for pool in (making, working):
             pool.shutdown(cancel_futures=True)
+
+
+class Aside:
+    """Work that nothing waits for, for a pool to do. Where `most` pieces wait for the pool, whoever brings another does it at once."""
+
+    def __init__(self, pool: Executor, most: int) -> None:
+        self._pool, self._room = pool, Semaphore(most)
+        self._failure: BaseException | None = None
+
+    def put(self, work: Callable[[], None]) -> None:
+        """From any thread. Raises what ended the piece that is done at once."""
+        if self._room.acquire(blocking=False):
+            self._pool.submit(self._do, work)
+        else:
+            work()
+
+    def check(self) -> None:
+        """Called when the pool is done: raises what ended a piece."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _do(self, work: Callable[[], None]) -> None:
+        self._room.release()
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - `check` raises it
+            self._failure = error
 
 
 def _worked_on(work: Callable[[_Item], _Done], coming: Future[_Item | None]) -> tuple[_Done] | None:

@@ -17,6 +17,7 @@ CELL = st.one_of(st.none(), st.text("aN\\\t\n\r\b\f\v\ufeff", max_size=4))
 @example([("\\N", None, "N"), ("a", "\\", "\\\\N")])
 @example([("\ufeffa", "\\" * 9, "\n")])
 @example([("a", "b", "c")] * 30 + [("a", "\\", None)])
+@example([("\\", "b", None)] * 120 + [("a", "\\", "N")])
 def test_texts_come_back_as_they_were_and_columns_without_an_escape_are_not_looked_at(rows) -> None:
     written = pl.DataFrame(rows, schema=dict.fromkeys(NAMES, pl.String), orient="row")
     read = read_rows(bytes(write_rows(fields(written))), NAMES)

@@ -51,16 +51,18 @@ def replicate(
     drawing_key = secrets.token_bytes(32) if key is None else key
     clock = _Clock()
 
-    originals = Originals() if scan else None
-    with ThreadPoolExecutor(1, "preparing") as beside:
+    with ThreadPoolExecutor(1, "beside") as beside:
         beside.submit(fill_pools, policy)
+        originals = Originals(beside) if scan else None
         if originals is not None:
             beside.submit(originals.masked.take_memory)
         target.begin(source)
         tables = _copied(source, target, policy, schema, drawing_key, originals, progress)
-    clock.lap("copy")
-    progress(Progress("finish"))
-    target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])
+        clock.lap("copy")
+        progress(Progress("finish"))
+        target.finish([name for name, rule in policy.tables.items() if rule.action == "rebuild"])
+    if originals is not None:
+        originals.aside.check()
     check_rows(target.count(), {table.name: table.rows for table in tables if table.action == "copy"})
     clock.lap("finish")
     disarm(target, policy, progress)

@@ -14,7 +14,8 @@ from __future__ import annotations
 import mmap
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from threading import Lock
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from branchline.overlap import Aside
 from branchline.sanitize.drawing import mostly_distinct, replaced
 from branchline.sanitize.echoes import Echoes
 from branchline.sanitize.texts import as_text
@@ -42,7 +44,11 @@ FEWEST_DIGITS = 7
 SHORTEST = 8
 MOST_CLEAN = 1000
 """Values of a column that are remembered as searched."""
+MOST_WAITING = 3
+"""Masked blocks whose originals are still to be remembered: the last of them while the server has only indexes to build."""
 _WORDS = 1 << 23
+_NEAR = 1 << 14
+"""Forms that are added together: their words are still near by when they are looked at again."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
 _NOTHING = pl.Series("v", [], pl.String)
@@ -51,23 +57,27 @@ Numbers = npt.NDArray[Any]
 
 def normal(values: pl.Series) -> pl.Series:
     """Words in small letters, one space between."""
-    simple = values.str.contains(SIMPLE)
-    if simple.all():
+    return _unless(SIMPLE, values, _lowered)
+
+
+def _lowered(values: pl.Series) -> pl.Series:
+    return _unless(PLAIN, values.str.to_lowercase(), _stripped)
+
+
+def _stripped(values: pl.Series) -> pl.Series:
+    return _unless(PLAIN, values.str.strip_chars(EDGES), _words)
+
+
+def _words(values: pl.Series) -> pl.Series:
+    return values.str.extract_all(WORD).list.join(" ")
+
+
+def _unless(pattern: str, values: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """Most match, and stay as they are; whether they do costs less than their change."""
+    odd = ~values.str.contains(pattern)
+    if not odd.any():
         return values
-    if not simple.any():
-        return _normalized(values)
-    others = ~simple
-    return replaced(values, others, _normalized(values.filter(others)))
-
-
-def _normalized(values: pl.Series) -> pl.Series:
-    lower = values.str.to_lowercase().str.strip_chars(EDGES)
-    # most are plain, and a regular expression's matches cost more than its answer
-    plain = lower.str.contains(PLAIN)
-    if plain.all():
-        return lower
-    odd = ~plain
-    return replaced(lower, odd, lower.filter(odd).str.extract_all(WORD).list.join(" "))
+    return change(values) if odd.all() else replaced(values, odd, change(values.filter(odd)))
 
 
 def telephone(values: pl.Series) -> pl.Series:
@@ -86,9 +96,9 @@ def _digits(numbers: pl.Series) -> pl.Series:
         return numbers
     lines: str = numbers.fill_null("").str.join("\n").item()
     plain = lines.encode().translate(None, b" +()./-").decode()
-    digits = pl.Series([plain]).str.split("\n").explode().str.strip_chars_start("0")
-    long = digits.str.len_bytes() >= FEWEST_DIGITS
-    return pl.select(pl.when(long).then(digits)).to_series().alias(numbers.name)
+    digits = pl.DataFrame({"v": [plain]}).select(pl.col("v").str.split("\n").explode().str.strip_chars_start("0"))
+    long = pl.when(pl.col("v").str.len_bytes() >= FEWEST_DIGITS).then("v")
+    return digits.select(long.alias(numbers.name)).to_series()
 
 
 def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
@@ -97,10 +107,11 @@ def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
     for column in columns:
         values = column.drop_nulls() if column.null_count() else column
         values = values if mostly_distinct(values) else values.unique()
-        (alone if _all_addresses(values) else others).append(values.alias("v"))
-    written = pl.concat(alone, rechunk=True)
+        (alone if values.len() and "@" in values[0] else others).append(values.alias("v"))
+    written, text = pl.concat(alone, rechunk=True), pl.col("v")
     forms = normal(written)
-    one = forms.str.contains("@", literal=True) & ~forms.str.contains(" ", literal=True)
+    address = text.str.contains("@", literal=True) & ~text.str.contains(" ", literal=True)
+    one = forms.to_frame("v").select(address).to_series()
     if not one.all():  # there is more beside it, or the @ is at an end and no part of a word
         others.append(written.filter(~one))
         forms = forms.filter(one)
@@ -110,33 +121,29 @@ def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
     return pl.concat([forms, *_pointing(rest, identifying=identifying)]).alias("form")
 
 
-def _all_addresses(values: pl.Series) -> bool:
-    return bool(values.len()) and "@" in values[0] and values.str.contains("@", literal=True).all()
-
-
 def _pointing(values: pl.Series, *, identifying: bool) -> list[pl.Series]:
     """Of texts: the forms that point at something, and the digits of those that are a number."""
-    patterns = (("number", NUMBER), ("date", DATE))
-    texts = values.to_frame().with_columns(
-        pl.col("v").str.contains(pattern).alias(name) for name, pattern in patterns
-    )
-    number = pl.col("number") & ~pl.col("date")
-    numbers = texts.filter(number)
+    text, form = pl.col("v"), pl.col("form")
+    date = text.str.contains(DATE)
+    number = text.str.contains(NUMBER) & ~date
+    texts = values.to_frame().with_columns(date.alias("date"), number.alias("number"))
+    numbers = texts.filter("number")
     digits = _digits(numbers["v"])
-    texts = pl.concat([texts.filter(~number), numbers.filter(digits.is_null())])
-    form_of_texts, form = normal(texts["v"]).alias("form"), pl.col("form")
-    forms = texts.select("date", form_of_texts)
-    pointing = []
+    texts = pl.concat([texts.filter(~pl.col("number")), numbers.filter(digits.is_null())])
+    forms = texts.select("date").with_columns(_lowered(texts["v"]).alias("form"))
+    pointing = [addresses(forms["form"]), digits.drop_nulls()]
     if identifying:
         points = (form.str.len_chars() >= SHORTEST) & form.str.contains(r"[ 0-9]") & ~pl.col("date")
-        forms = forms.with_columns(points.alias("points"))
-        pointing = [forms.filter("points")["form"]]
-    return [*pointing, addresses(form_of_texts), digits.drop_nulls()]
+        pointing.append(forms.filter(points)["form"])
+    return pointing
 
 
 def addresses(forms: pl.Series) -> pl.Series:
     """All words with @ of normal forms."""
-    words = forms.filter(forms.str.contains("@", literal=True)).str.split(" ").explode()
+    some = forms.filter(forms.str.contains("@", literal=True))
+    if some.is_empty():
+        return some
+    words = some.str.split(" ").explode()
     return words.filter(words.str.contains("@", literal=True))
 
 
@@ -161,17 +168,19 @@ class Filter:
     def add(self, forms: pl.Series) -> None:
         if forms.is_empty():
             return
-        one, other, bits = self._places(forms)
-        with self._adding:
-            self.empty = False
-            self._set(one, bits)
-            self._set(other, bits)
+        hashes = forms.hash(self._seed).to_numpy()
+        for first in range(0, hashes.size, _NEAR):
+            one, other, bits = _places(hashes[first : first + _NEAR])
+            with self._adding:
+                self.empty = False
+                self._set(one, bits)
+                self._set(other, bits)
 
     def has(self, forms: pl.Series) -> pl.Series:
         """Which forms may have been added; the others were not."""
         if self.empty:
             return pl.Series([False], dtype=pl.Boolean).new_from_index(0, forms.len())
-        one, other, bits = self._places(forms)
+        one, other, bits = _places(forms.hash(self._seed).to_numpy())
         return pl.Series((self._words[one] & self._words[other] & bits) == bits)
 
     def _set(self, places: Numbers, bits: Numbers) -> None:
@@ -180,14 +189,14 @@ class Filter:
         lost = (self._words[places] & bits) != bits
         np.bitwise_or.at(self._words, places[lost], bits[lost])
 
-    def _places(self, forms: pl.Series) -> tuple[Numbers, Numbers, Numbers]:
-        """Of each form: its two words, and its bits in both."""
-        hashes = forms.hash(self._seed).to_numpy()
-        mixed = hashes * _MIX
-        bits = _ONE << (mixed >> 58)
-        for shift in (52, 46, 40, 34):
-            bits |= _ONE << (mixed >> shift & 63)
-        return (hashes & (_WORDS - 1)).view(np.int64), (hashes >> 41).view(np.int64), bits
+
+def _places(hashes: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """Of each form by its hash: its two words, and its bits in both."""
+    mixed = hashes * _MIX
+    bits = _ONE << (mixed >> 58)
+    for shift in (52, 46, 40, 34):
+        bits |= _ONE << (mixed >> shift & 63)
+    return (hashes & (_WORDS - 1)).view(np.int64), (hashes >> 41).view(np.int64), bits
 
 
 def _zeros() -> Numbers:
@@ -199,11 +208,12 @@ def _zeros() -> Numbers:
 
 
 class Originals:
-    """What was masked, and what a keep-list let pass."""
+    """What was masked, and what a keep-list let pass; `pool` remembers blocks that are masked already."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Executor) -> None:
         self.masked, self.passed = Filter(), Filter()
         self.echoes = Echoes()
+        self.aside = Aside(pool, MOST_WAITING)
 
     def add(self, columns: Sequence[pl.Series], *, identifying: bool, keep: pl.Series | None) -> None:
         """Remembers a block's values of masked columns; rows of the keep-list pass, and their values with them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import polars as pl
 
@@ -50,16 +51,7 @@ class TableMasker:
             masked = self._masked(column, values, block.frame, people)
             done.append(_passing(block.keep, values, masked).alias(column.name))
         if self.originals is not None:
-            self._remember(self.originals, block)
-            if block.beside is None:
-                self.originals.echoes.missed.add(self.table)
-            else:
-                secret = [
-                    block.frame[each.name]
-                    for each in self.masked
-                    if each.mask.draws and each.mask.identifying
-                ]
-                self.originals.echoes.look(self.table, secret, block.beside, block.keep)
+            self.originals.aside.put(partial(self._remember, self.originals, block))
         return pl.DataFrame(done)
 
     def _remember(self, originals: Originals, block: Block) -> None:
@@ -67,6 +59,13 @@ class TableMasker:
             columns = [block.frame[each.name] for each in self.masked if each.mask.identifying == identifying]
             names = whole_names(self.rule, block.frame) if identifying else []
             originals.add([*columns, *names], identifying=identifying, keep=block.keep)
+        if block.beside is None:
+            originals.echoes.missed.add(self.table)
+            return
+        secret = [
+            block.frame[each.name] for each in self.masked if each.mask.draws and each.mask.identifying
+        ]
+        originals.echoes.look(self.table, secret, block.beside, block.keep)
 
     def _masked(
         self, column: _Column, values: pl.Series, frame: pl.DataFrame, people: dict[str, Person]

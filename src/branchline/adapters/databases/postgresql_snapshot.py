@@ -36,7 +36,7 @@ from branchline.adapters.databases.postgresql_schema import (
     Place,
     key_columns,
     one_expression,
-    place,
+    read_places,
     read_schema,
     rewritten,
 )
@@ -93,7 +93,7 @@ class PostgresqlSnapshot:
         self._asking = RLock()
         self._clients = Clients()
         self._schema: Schema | None = None
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, Place] | None = None
         with scrubbed(f"reading {database}"):
             self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             ((self.id,),) = self.connection.execute("SELECT pg_export_snapshot()").fetchall()
@@ -136,10 +136,10 @@ class PostgresqlSnapshot:
         return self.schema().tables[name]
 
     def place(self, table: str) -> Place:
-        if table not in self._places:
-            with self.asking(f"looking for {table}") as connection:
-                self._places[table] = place(table, connection)
-        return self._places[table]
+        if self._places is None:
+            with self.asking(f"looking for the tables of {self.database}") as connection:
+                self._places = read_places(connection)
+        return self._places.get(table) or Place("public", table, partitioned=False, estimate=0)
 
     def count(self, table: str, where: str = "") -> int:
         sql = f"SELECT count(*) FROM {self.rows(table)} WHERE {_condition(where)}"
@@ -147,14 +147,7 @@ class PostgresqlSnapshot:
         return int(count)
 
     def estimate(self, table: str) -> int:
-        """From the statistics of the last ANALYZE; where there are none, from the size of the table."""
-        sql = (
-            "SELECT sum(CASE WHEN c.reltuples >= 0 THEN c.reltuples ELSE pg_relation_size(c.oid) / 100 END)::bigint"
-            " FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = to_regclass(%s) OR c.oid IN"
-            " (SELECT relid FROM pg_partition_tree(to_regclass(%s))))"
-        )
-        ((rows,),) = self.ask(f"measuring {table}", sql, [self.place(table).sql] * 2)
-        return int(rows or 0)
+        return self.place(table).estimate
 
     def probe(self, table: str, condition: str) -> str:
         if not one_expression(condition):
