@@ -112,7 +112,7 @@ def test_a_full_disk_of_the_target_is_one_clear_error(own_server: Server, small_
             admin.execute(f'ALTER DATABASE "{bench.physical("copy")}" SET TABLESPACE small'.encode())
         policy = read_policy("tables: {t: {columns: {id: keep, v: text}}}")
         with (
-            pytest.raises(Failed, match=r"disk full \(53100\)") as caught,
+            pytest.raises(Failed, match=r"no space is left on the server's disk \(53100\)") as caught,
             bench.database.snapshot("one") as source,
             bench.database.loader("copy") as target,
         ):

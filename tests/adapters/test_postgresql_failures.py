@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
 from branchline.adapters.databases.postgresql import PostgresqlDatabase
-from branchline.adapters.databases.postgresql_connection import PostgresqlServer
+from branchline.adapters.databases.postgresql_connection import PostgresqlServer, copy_in
 from branchline.adapters.databases.postgresql_snapshot import READING, opened
 from branchline.errors import BadInput, BranchlineError, Failed, Refused, Unavailable
 from branchline.sanitize.pipeline import replicate
@@ -174,6 +175,47 @@ def test_ctrl_c_ends_programs_and_sessions_though_they_wait(
         pressing.result()
 
 
+@pytest.mark.usefixtures("nothing_left")
+def test_a_copy_whose_server_takes_no_rows_ends_when_it_is_told_to(bench: PostgresqlBench) -> None:
+    bench.execute("one", "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')")
+    bench.database.create("copy")
+    with (
+        bench.database.snapshot("one") as source,
+        bench.database.loader("copy") as target,
+        ThreadPoolExecutor(1) as beside,
+        bench.connection("copy") as holding,
+    ):
+        target.begin(source)
+        there = "SELECT count(*) FROM pg_class WHERE relname = 't'"
+        until(lambda: holding.execute(there).fetchone() == (1,))
+        with holding.transaction():
+            holding.execute("LOCK TABLE t")
+            copying = beside.submit(target.copy, "t", [], lambda block: block.frame)
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass"
+            until(lambda: holding.execute(waiting).fetchone() == (1,))
+            target.stop()
+            with pytest.raises(Unavailable, match=r"^Copying t: .* \[B523\]"):
+                copying.result(timeout=30)
+
+
+def test_what_ends_a_copy_is_not_told_to_the_server(bench: PostgresqlBench, tmp_path: Path) -> None:
+    def cut_short() -> Iterator[bytes]:
+        yield b"1\tone\n"
+        raise ValueError(CANARY)
+
+    bench.execute("one", "CREATE TABLE t (id int, v text)")
+    with bench.connection("one") as target, (tmp_path / "sent").open("wb") as sent:
+        target.pgconn.trace(sent.fileno())
+        with pytest.raises(ValueError, match=CANARY):
+            copy_in(target, "COPY t FROM STDIN", cut_short())
+        target.pgconn.untrace()
+        target.rollback()
+        assert target.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    told = (tmp_path / "sent").read_bytes()
+    assert b"CopyFail" in told
+    assert b"Zebulon" not in told
+
+
 @pytest.mark.parametrize(
     ("statement", "kind"),
     [
@@ -251,7 +293,7 @@ def test_a_table_that_the_account_may_not_read_is_named(bench: PostgresqlBench, 
         ("CREATE TABLE t (id int PRIMARY KEY, v text, k text); CREATE UNIQUE INDEX shorter ON t (left(v, 1), k)",
          "{columns: {id: keep, v: token, k: keep}}", 'could not create unique index "shorter"'),
         ("CREATE TABLE t (id int PRIMARY KEY, v text CHECK (v LIKE '%Zebulon%'), k text)",
-         "{columns: {id: keep, v: token, k: keep}}", "check violation (23514)"),
+         "{columns: {id: keep, v: token, k: keep}}", "check violation table t constraint t_v_check (23514)"),
         (("CREATE FUNCTION good(text, text) RETURNS bool LANGUAGE plpgsql AS"
          " 'BEGIN IF $1 NOT LIKE ''%Zeb%'' THEN RAISE ''relation % does not exist'', $2; END IF; RETURN true; END';"
          "CREATE TABLE t (id int PRIMARY KEY, v text, k text, CHECK (good(v, k)))"),

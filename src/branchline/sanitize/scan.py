@@ -96,7 +96,9 @@ def _digits(numbers: pl.Series) -> pl.Series:
         return numbers
     lines: str = numbers.fill_null("").str.join("\n").item()
     plain = lines.encode().translate(None, b" +()./-").decode()
-    digits = pl.DataFrame({"v": [plain]}).select(pl.col("v").str.split("\n").explode().str.strip_chars_start("0"))
+    digits = pl.DataFrame({"v": [plain]}).select(
+        pl.col("v").str.split("\n").explode().str.strip_chars_start("0")
+    )
     long = pl.when(pl.col("v").str.len_bytes() >= FEWEST_DIGITS).then("v")
     return digits.select(long.alias(numbers.name)).to_series()
 

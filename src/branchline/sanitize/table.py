@@ -62,9 +62,7 @@ class TableMasker:
         if block.beside is None:
             originals.echoes.missed.add(self.table)
             return
-        secret = [
-            block.frame[each.name] for each in self.masked if each.mask.draws and each.mask.identifying
-        ]
+        secret = [block.frame[each.name] for each in self.masked if each.mask.draws and each.mask.identifying]
         originals.echoes.look(self.table, secret, block.beside, block.keep)
 
     def _masked(

@@ -1,4 +1,4 @@
-"""An engine's own client programs at work: their output in blocks of whole lines, their input from blocks, and their end.
+"""An engine's own client programs at work: their output in blocks of whole lines, and their end.
 
 Rows go through them as lines of text, so no row becomes a Python object, and reading, masking and writing overlap. What they
 print on their error output may quote values: it stays in memory, only `Client.refusal` looks at it, and an adapter says what
@@ -49,11 +49,6 @@ class Client:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 _widen(pipe)
-
-    @property
-    def stdin(self) -> IO[bytes]:
-        assert self._process.stdin is not None
-        return self._process.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
@@ -143,11 +138,9 @@ def line_blocks(pipe: IO[bytes]) -> Iterator[bytes]:
         yield waiting.getvalue()
 
 
-def write_all(pipe: IO[bytes], data: bytes | memoryview) -> None:
-    """Raises BrokenPipeError when its reader has ended."""
-    view = memoryview(data)
-    while view:
-        view = view[pipe.write(view) :]
+def pieces(pipe: IO[bytes]) -> Iterator[bytes]:
+    """All that comes, cut anywhere."""
+    return iter(lambda: pipe.read(PIPE_BYTES), b"")
 
 
 def _widen(pipe: IO[bytes]) -> None:

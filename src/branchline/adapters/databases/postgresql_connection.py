@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from socket import SHUT_RDWR, socket
+from threading import Lock
 from typing import Any, Self
 
 import psycopg
@@ -18,6 +21,8 @@ from branchline.errors import BadInput, Failed, Refused, Unavailable
 
 Connection = psycopg.Connection[TupleRow]
 CONNECT_SECONDS = 10
+SENT_AT_ONCE = 2**20
+"""Bytes of rows, which libpq holds in memory until they are sent."""
 _ENVIRONMENT = {
     "host": "PGHOST",
     "hostaddr": "PGHOSTADDR",
@@ -148,6 +153,65 @@ class PostgresqlServer:
     def _parameters(self) -> dict[str, Any]:
         given = {**self.parameters, "host": self.host, "port": self.port, "user": self.user}
         return {**given, "password": self.password} if self.password else given
+
+
+class Connections:
+    """Those that are used for one purpose, to be interrupted together."""
+
+    def __init__(self) -> None:
+        self._running: set[Connection] = set()
+        self._ended = False
+        self._changing = Lock()
+
+    @contextmanager
+    def running(self, connection: Connection) -> Iterator[None]:
+        with self._changing:
+            self._running.add(connection)
+            if self._ended:
+                _hang_up(connection)
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._running.discard(connection)
+
+    def interrupt(self) -> None:
+        """All that are used, and all that are still begun: from any thread, at any time."""
+        with self._changing:
+            self._ended = True
+            for connection in self._running:
+                _hang_up(connection)
+
+
+def _hang_up(connection: Connection) -> None:
+    """As if the server had gone: whoever waits for it wakes up."""
+    with suppress(psycopg.Error, OSError), socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(SHUT_RDWR)
+
+
+class _CutShort(Exception):  # noqa: N818 - the server is told this name, and nothing of why
+    pass
+
+
+def copy_in(target: Connection, statement: str, lines: Iterable[bytes | memoryview]) -> int:
+    """Rows as COPY reads them, in pieces that end anywhere; gives their number. Raises what making the pieces raises, of which the
+    server, which would log it, hears nothing.
+    """
+    failure: BaseException | None = None
+    with target.cursor() as cursor:
+        with suppress(_CutShort), cursor.copy(statement) as copy:
+            try:
+                for piece in lines:
+                    for first in range(0, len(piece), SENT_AT_ONCE):
+                        copy.write(piece[first : first + SENT_AT_ONCE])
+            except psycopg.Error:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised below
+                failure = error
+                raise _CutShort from None
+        if failure is not None:
+            raise failure
+        return cursor.rowcount
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Filling a new PostgreSQL version from a snapshot so that the values of masked columns are written masked only.
 
-Rows go from a psql that reads to a psql that writes: straight through a pipe where nothing is masked, else through Polars,
-masked columns first, several blocks at a time. Statements of `disarm:` run as the version's own owner, who can do no more than
+Rows go from a psql that reads into a connection that writes: as they are where nothing is masked, else through Polars, masked
+columns first, several blocks at a time. Statements of `disarm:` run as the version's own owner, who can do no more than
 the application can.
 """
 
@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from subprocess import PIPE
-from typing import IO
 
 import polars as pl
 
-from branchline.adapters.databases.clients import Client, Clients, line_blocks, write_all
+from branchline.adapters.databases.clients import Clients
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
+    Connections,
     PostgresqlServer,
+    copy_in,
     identifier,
     refused,
     scrubbed,
@@ -38,7 +38,6 @@ from branchline.adapters.databases.postgresql_snapshot import (
 )
 from branchline.adapters.databases.text_rows import Fields, fields, write_rows
 from branchline.domain.schema import Column
-from branchline.errors import Failed
 from branchline.overlap import several_ahead
 from branchline.ports import Block, MaskBlock, Snapshot
 
@@ -81,7 +80,7 @@ class PostgresqlLoader:
         self.owner, self.reader, self.database = owner, reader, database
         self.jobs = jobs or max(2, os.cpu_count() or 2)
         self.source: PostgresqlSnapshot | None = None
-        self._clients = Clients()
+        self._clients, self._writing = Clients(), Connections()
         self._definitions = PostgresqlDefinitions(admin, owner, database, remake, self.jobs)
 
     def close(self) -> None:
@@ -90,6 +89,7 @@ class PostgresqlLoader:
 
     def stop(self) -> None:
         self._clients.interrupt()
+        self._writing.interrupt()
         self._definitions.interrupt()
         if self.source is not None:
             self.source.stop()
@@ -106,94 +106,37 @@ class PostgresqlLoader:
         source = self._source()
         columns = {column.name: column for column in source.table(table).stored}
         order = [columns[name] for name in [*masked, *(name for name in columns if name not in masked)]]
-        if masked:
-            return self._masked(table, order, len(masked), mask, where, keep)
-        self._definitions.wait()
-        if source.wait_while_lagging is not None:
-            return self._pumped(table, order, where, source.wait_while_lagging)
-        return self._piped(table, order, where)
-
-    def _writing(self, table: str, order: Sequence[Column], stdin: int | IO[bytes]) -> Client:
-        """The psql that writes, once there are tables. Rows of a table that one transaction empties and fills are frozen at once."""
-        self._definitions.wait()
-        place = self._source().place(table)
-        listed = ", ".join(identifier(column.name) for column in order)
-        frozen = "" if place.partitioned else " WITH (FREEZE)"
-        start = "BEGIN" if place.partitioned else f"BEGIN; TRUNCATE ONLY {place.sql}"
-        commands = (start, f"COPY {place.sql} ({listed}) FROM STDIN{frozen}", "COMMIT")
-        return psql(self.owner, self.database, WRITING, commands, stdin=stdin, stdout=PIPE)
-
-    def _piped(self, table: str, order: Sequence[Column], where: str) -> int:
-        """From one psql to the other, not through this process."""
-        source = self._source()
-        with (
-            source.reader(source.selection(table, [column.name for column in order], where)) as reading,
-            self._clients.running(self._writing(table, order, reading.stdout)) as writing,
-        ):
-            reading.stdout.close()
-            said = writing.stdout.read()
-            self._settle(table, reading, writing)
-        return _copied(said)
-
-    def _pumped(
-        self,
-        table: str,
-        order: Sequence[Column],
-        where: str,
-        wait: Callable[[], None],
-    ) -> int:
-        """From one psql to the other through this process, which waits between blocks."""
-        source = self._source()
-        with (
-            source.reader(source.selection(table, [column.name for column in order], where)) as reading,
-            self._clients.running(self._writing(table, order, PIPE)) as writing,
-        ):
-            try:
-                for block in line_blocks(reading.stdout):
-                    wait()
-                    write_all(writing.stdin, block)
-                writing.stdin.close()
-            except BrokenPipeError:
-                pass
-            said = writing.stdout.read()
-            self._settle(table, reading, writing)
-        return _copied(said)
-
-    def _masked(
-        self,
-        table: str,
-        order: Sequence[Column],
-        masked: int,
-        mask: MaskBlock,
-        where: str,
-        keep: str,
-    ) -> int:
-        source, names = self._source(), [column.name for column in order]
+        names = [column.name for column in order]
+        if not masked:
+            with closing(source.pieces(table, names, where)) as read:
+                return self._written(table, names, read)
 
         def masked_lines(written: bytes) -> memoryview:
             rows = source.fields(table, names, keep, written)
-            return write_rows(_masked(rows, order, masked, mask, keep=bool(keep)))
+            return write_rows(_masked(rows, order, len(masked), mask, keep=bool(keep)))
 
         with (
             closing(source.lines(table, names, where, keep)) as read,
             several_ahead(masked_lines, read, self.jobs) as done,
-            self._clients.running(self._writing(table, order, PIPE)) as writing,
         ):
-            try:
-                for block in done:
-                    write_all(writing.stdin, block)
-                writing.stdin.close()
-            except BrokenPipeError:
-                pass
-            said = writing.stdout.read()
-            self._settle(table, writing)
-        return _copied(said)
+            return self._written(table, names, done)
 
-    def _settle(self, table: str, *clients: Client) -> None:
-        """Raises what one of them ended with: the writer's reason first, for a reader whose writer ends only says that."""
-        for client in reversed(clients):
-            if failure := refused(client, f"copying {table}"):
-                raise failure
+    def _written(self, table: str, names: Sequence[str], lines: Iterable[bytes | memoryview]) -> int:
+        """In one transaction, once there are tables. Rows of a table that one transaction empties and fills are frozen at once."""
+        self._definitions.wait()
+        place = self._source().place(table)
+        listed = ", ".join(map(identifier, names))
+        with (
+            scrubbed(f"copying {table}"),
+            self._connected() as target,
+            self._writing.running(target),
+            target.transaction(),
+        ):
+            if not place.partitioned:
+                target.execute(f"TRUNCATE ONLY {place.sql}")
+            frozen = "" if place.partitioned else " WITH (FREEZE)"
+            return copy_in(target, f"COPY {place.sql} ({listed}) FROM STDIN{frozen}", lines)
+        raise AssertionError
 
     def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - nothing of its own to rebuild
         """Sequences are set while indexes are built."""
@@ -301,13 +244,3 @@ def _text(masked: pl.Series, column: Column) -> pl.Series:
         written = pl.concat_str(pl.lit("\\x"), pl.lit(masked).bin.encode("hex"))
         return pl.select(written.alias(masked.name)).to_series()
     return masked.cast(pl.String)
-
-
-def _copied(said: bytes) -> int:
-    """Rows that psql says it has copied."""
-    found = re.search(rb"^COPY (\d+)", said, re.MULTILINE)
-    if found is None:
-        raise Failed(
-            525, "The writing psql did not say how many rows it took.", "Report this; nothing was switched."
-        )
-    return int(found.group(1))

@@ -22,7 +22,7 @@ from typing import IO, Any
 import polars as pl
 import psycopg
 
-from branchline.adapters.databases.clients import Client, Clients, line_blocks
+from branchline.adapters.databases.clients import Client, Clients, line_blocks, pieces
 from branchline.adapters.databases.ordering import newest_first
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
@@ -215,9 +215,18 @@ class PostgresqlSnapshot:
     def lines(
         self, table: str, columns: Sequence[str], where: str = "", keep: str = ""
     ) -> Generator[bytes, None, None]:
-        """Rows as COPY writes them, in blocks; what `keep` says last."""
-        with self.reader(self.selection(table, columns, where, keep)) as client:
-            for block in line_blocks(client.stdout):
+        """Rows as COPY writes them, in blocks of whole lines; what `keep` says last."""
+        return self._read(table, self.selection(table, columns, where, keep), line_blocks)
+
+    def pieces(self, table: str, columns: Sequence[str], where: str = "") -> Generator[bytes, None, None]:
+        """The same in pieces that end anywhere."""
+        return self._read(table, self.selection(table, columns, where), pieces)
+
+    def _read(
+        self, table: str, selection: str, cut: Callable[[IO[bytes]], Iterator[bytes]]
+    ) -> Generator[bytes, None, None]:
+        with self.reader(selection) as client:
+            for block in cut(client.stdout):
                 if self.wait_while_lagging is not None:
                     self.wait_while_lagging()
                 yield block
