@@ -46,12 +46,12 @@ def replicate(
     started = time.perf_counter()
     # Polars' own handler, made when it is imported, has waits go on after Ctrl-C
     signal.siginterrupt(signal.SIGINT, True)
+    schema = source.schema()
+    policy = narrowed(fitting(policy, source), source)
+    drawing_key = secrets.token_bytes(32) if key is None else key
     clock = _Clock()
     with ThreadPoolExecutor(1, "beside") as beside:
         beside.submit(fill_pools, policy)
-        schema = source.schema()
-        policy = narrowed(fitting(policy, source), source)
-        drawing_key = secrets.token_bytes(32) if key is None else key
         originals = Originals(beside) if scan else None
         if originals is not None:
             beside.submit(originals.masked.take_memory)

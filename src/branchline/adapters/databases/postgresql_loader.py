@@ -46,6 +46,8 @@ _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'S' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+_WAITING_LONG = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
+"""While indexes are built; no server before 14 has that setting."""
 _COMMITTED = "SELECT pg_logical_emit_message(true, 'branchline', 'filled')"
 """Something to commit: who waits until that is on disk has waited for all commits before it."""
 _BLANK_PADDED = re.compile(r"character(\(\d+\))?$")
@@ -143,15 +145,15 @@ class PostgresqlLoader:
         source = self._source()
         restored = self._definitions.complete()
         source.check_unchanged()
-        with scrubbed("completing the copy"), self._connected() as target:
+        with scrubbed("completing the copy"), self._connected(synchronous_commit="local") as target:
+            target.execute(_WAITING_LONG)
             for schema, name in source.ask("reading sequences", _SEQUENCES):
                 sequence = f"{identifier(schema)}.{identifier(name)}"
                 (row,) = source.ask(
                     f"reading the sequence {name}", f"SELECT last_value, is_called FROM {sequence}"
                 )
                 target.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *row))
-        restored.result()
-        with scrubbed("completing the copy"), self._connected(synchronous_commit="local") as target:
+            restored.result()
             defaults = source.ask("reading the database's settings", DEFAULTS, (None, list(CARRIED)))
             set_defaults(target, self.database, defaults)  # not before: whoever connects takes them over
             filled = set(source.ask("looking for views", _VIEWS.format("c.relispopulated")))

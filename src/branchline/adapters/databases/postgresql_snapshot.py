@@ -67,6 +67,7 @@ it took longer than it saved."""
 NOTICING_AN_END = 140000, {"client_connection_check_interval": "500ms"}
 """Since this version a server can notice that a client has ended while it waits or computes."""
 _KEEP = "branchline keep"
+WRITTEN_AT_ONCE = 2**18
 LONGEST_ARGUMENT = 30_000
 """Linux takes 128 KiB, and a character has up to four bytes."""
 
@@ -260,9 +261,7 @@ class PostgresqlSnapshot:
         copy = f"COPY {selection} TO STDOUT"
         with _script(copy) as script:
             commands = (begin, copy) if script is None else (begin,)
-            reading = psql(
-                self.server, self.database, self._reading, commands, script=script, stdout=PIPE, quiet=True
-            )
+            reading = psql(self.server, self.database, self._reading, commands, script=script, stdout=PIPE)
             with self._clients.running(reading) as client:
                 yield client
 
@@ -306,23 +305,30 @@ def psql(
     commands: Sequence[str],
     *,
     script: IO[bytes] | None = None,
-    stdin: int | IO[bytes] = DEVNULL,
     stdout: int = DEVNULL,
-    quiet: bool = False,
 ) -> Client:
     """A psql with these commands, and then those of a script, that ends at the first that fails, and then says its SQLSTATE
     only.
     """
     given = [part for command in commands for part in ("-c", command)]
     if script is not None:
-        given, stdin = [*given, "-f", "-"], script
-    options = ["-X", *(["-q"] if quiet else []), "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate"]
+        given += ["-f", "-"]
+    options = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate"]
     return Client(
-        [program("psql"), *options, *given],
+        [*_buffered(), program("psql"), *options, *given],
         server.environment(database, settings),
-        stdin=stdin,
+        stdin=DEVNULL if script is None else script,
         stdout=stdout,
     )
+
+
+@cache
+def _buffered() -> Sequence[str]:
+    """What has a program write in large pieces. psql's own are 4 KiB, and with them it and its reader took 38 ms of processor time for
+    100,000 rows of customers, with these 23. Programs of other systems than GNU's go without.
+    """
+    which = shutil.which("stdbuf")
+    return [which, f"--output={WRITTEN_AT_ONCE}"] if which else []
 
 
 @contextmanager
