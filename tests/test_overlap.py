@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from branchline.overlap import several_ahead
+from branchline.overlap import Aside, several_ahead
 
 
 class BrokenError(Exception):
@@ -79,3 +81,47 @@ def test_who_leaves_early_has_no_more_made() -> None:
         assert next(results) == "0"
     assert len(made) <= 5
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("making", "working"))]
+
+
+class Later(Executor):
+    """A pool that begins when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], object]] = []
+
+    def submit(self, work, /, *given, **named):
+        self.waiting.append(partial(work, *given, **named))
+        return Future()
+
+    def work(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+@given(most=st.integers(1, 5), pieces=st.integers(0, 12), begun=st.integers(0, 12))
+def test_of_work_aside_only_so_many_pieces_wait_and_none_is_lost(most: int, pieces: int, begun: int) -> None:
+    pool, done = Later(), list[int]()
+    aside = Aside(pool, most)
+    for number in range(pieces):
+        if number == begun:
+            pool.work()
+        aside.put(partial(done.append, number))
+        assert len(pool.waiting) <= most
+        assert len(pool.waiting) + len(done) == number + 1
+    pool.work()
+    aside.check()
+    assert sorted(done) == list(range(pieces))
+
+
+def test_what_ends_a_piece_of_work_aside_is_raised_when_all_is_done() -> None:
+    def breaking() -> None:
+        raise OSError("broken")
+
+    done = []
+    with ThreadPoolExecutor(1) as pool:
+        aside = Aside(pool, 2)
+        aside.put(breaking)
+        aside.put(partial(done.append, 1))
+    assert done == [1]
+    with pytest.raises(OSError, match=r"^broken$"):
+        aside.check()

@@ -9,6 +9,7 @@ import pytest
 
 from branchline.adapters.databases.sqlite_loader import SqliteLoader
 from branchline.errors import Failed, Refused
+from branchline.sanitize.scan import Originals
 from tests.sanitize.people import POLICY, filled, people
 
 
@@ -54,6 +55,16 @@ def test_a_row_that_is_gone_when_the_copy_is_finished_ends_the_sync(shop, monkey
     with pytest.raises(Failed, match=r"orders has 299 rows where 300 were copied") as failed:
         shop.sync(POLICY)
     assert failed.value.number == 506
+
+
+def test_originals_that_could_not_be_remembered_end_the_sync(shop, monkeypatch) -> None:
+    def breaking(*_: object, **__: object) -> None:
+        raise RuntimeError("no memory")
+
+    filled(shop)
+    monkeypatch.setattr(Originals, "add", breaking)
+    with pytest.raises(RuntimeError, match=r"^no memory$"):
+        shop.sync(POLICY)
 
 
 def test_a_column_whose_name_reads_as_a_pattern_is_refused_by_name(shop) -> None:

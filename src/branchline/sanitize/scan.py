@@ -45,8 +45,8 @@ FEWEST_DIGITS = 7
 SHORTEST = 8
 MOST_CLEAN = 1000
 """Values of a column that are remembered as searched."""
-MOST_WAITING = 3
-"""Masked blocks whose originals are still to be remembered: the last of them while the server has only indexes to build."""
+MOST_WAITING = 1
+"""Masked blocks whose originals are still to be remembered: the last of them while the server has only its own work to do."""
 _WORDS = 1 << 23
 _NEAR = 1 << 14
 """Forms that are added together: their words are still near by when they are looked at again."""

@@ -18,8 +18,8 @@ from threading import Lock
 from typing import IO
 
 BLOCK_BYTES = 6 * 2**20
-"""Of all blocks but the first. A masked table of a million rows took 1.79 times a plain copy with 4 MiB, 1.69 with 6 and with 8 MiB (one
-run, medians of 4); the peak with 6 MiB is 365 MiB at 100,000 rows and 421 MiB at 5,000,000, with 8 MiB 384 and 474 MiB.
+"""Of all blocks but the first. Smaller ones took longer (a masked table of a million rows with 4 MiB 1.72 times a plain copy, with 6 1.68,
+one run), larger ones take memory (benchmarks.md).
 """
 PIPE_BYTES = 2**20
 SET_PIPE_SIZE = 1031

@@ -119,7 +119,7 @@ class PostgresqlLoader:
 
         with (
             closing(source.lines(table, names, where, keep)) as read,
-            several_ahead(masked_lines, read, self.jobs) as done,
+            several_ahead(masked_lines, read, max(1, self.jobs - 1)) as done,
         ):
             return self._written(table, names, done)
 
