@@ -198,6 +198,19 @@ def test_a_copy_whose_server_takes_no_rows_ends_when_it_is_told_to(bench: Postgr
                 copying.result(timeout=30)
 
 
+def test_what_the_server_says_of_a_copy_that_was_cut_short_is_logged_by_nobody(
+    bench: PostgresqlBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def cut_short() -> Iterator[bytes]:
+        yield f"{CANARY}\n".encode()
+        raise ValueError("cut short")
+
+    bench.execute("one", "CREATE TABLE t (id int)")
+    with bench.connection("one") as target, pytest.raises(ValueError, match=r"^cut short$"):
+        copy_in(target, "COPY t FROM STDIN", cut_short())
+    assert "Zebulon" not in caplog.text
+
+
 def test_what_ends_a_copy_is_not_told_to_the_server(bench: PostgresqlBench, tmp_path: Path) -> None:
     def cut_short() -> Iterator[bytes]:
         yield b"1\tone\n"

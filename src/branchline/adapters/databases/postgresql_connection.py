@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import traceback
@@ -19,6 +20,8 @@ from psycopg.rows import TupleRow
 from branchline.adapters.databases.clients import Client
 from branchline.errors import BadInput, Failed, Refused, Unavailable
 
+logging.getLogger("psycopg").addFilter(lambda _: False)
+"""Of an error that comes while another ends a transaction or a copy it logs all that the server says, values too."""
 Connection = psycopg.Connection[TupleRow]
 CONNECT_SECONDS = 10
 SENT_AT_ONCE = 2**20
