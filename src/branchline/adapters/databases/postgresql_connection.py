@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from socket import SHUT_RDWR, socket
-from threading import Lock
 from typing import Any, Self
 
 import psycopg
@@ -158,38 +157,19 @@ class PostgresqlServer:
         return {**given, "password": self.password} if self.password else given
 
 
-class Connections:
-    """Those that are used for one purpose, to be interrupted together."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Session:
+    """A connection that `Clients` can interrupt."""
 
-    def __init__(self) -> None:
-        self._running: set[Connection] = set()
-        self._ended = False
-        self._changing = Lock()
-
-    @contextmanager
-    def running(self, connection: Connection) -> Iterator[None]:
-        with self._changing:
-            self._running.add(connection)
-            if self._ended:
-                _hang_up(connection)
-        try:
-            yield
-        finally:
-            with self._changing:
-                self._running.discard(connection)
+    connection: Connection
 
     def interrupt(self) -> None:
-        """All that are used, and all that are still begun: from any thread, at any time."""
-        with self._changing:
-            self._ended = True
-            for connection in self._running:
-                _hang_up(connection)
+        """As if the server had gone."""
+        with suppress(psycopg.Error, OSError), socket(fileno=os.dup(self.connection.fileno())) as end:
+            end.shutdown(SHUT_RDWR)
 
-
-def _hang_up(connection: Connection) -> None:
-    """As if the server had gone: whoever waits for it wakes up."""
-    with suppress(psycopg.Error, OSError), socket(fileno=os.dup(connection.fileno())) as end:
-        end.shutdown(SHUT_RDWR)
+    def close(self) -> None:
+        self.connection.close()
 
 
 class _CutShort(Exception):  # noqa: N818 - the server is told this name, and nothing of why

@@ -19,8 +19,8 @@ import polars as pl
 from branchline.adapters.databases.clients import Clients
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
-    Connections,
     PostgresqlServer,
+    Session,
     copy_in,
     identifier,
     refused,
@@ -82,7 +82,7 @@ class PostgresqlLoader:
         self.owner, self.reader, self.database = owner, reader, database
         self.jobs = jobs or max(2, os.cpu_count() or 2)
         self.source: PostgresqlSnapshot | None = None
-        self._clients, self._writing = Clients(), Connections()
+        self._clients = Clients()
         self._definitions = PostgresqlDefinitions(admin, owner, database, remake, self.jobs)
 
     def close(self) -> None:
@@ -91,7 +91,6 @@ class PostgresqlLoader:
 
     def stop(self) -> None:
         self._clients.interrupt()
-        self._writing.interrupt()
         self._definitions.interrupt()
         if self.source is not None:
             self.source.stop()
@@ -130,10 +129,10 @@ class PostgresqlLoader:
         listed = ", ".join(map(identifier, names))
         with (
             scrubbed(f"copying {table}"),
-            self._connected() as target,
-            self._writing.running(target),
-            target.transaction(),
+            self._clients.running(Session(self.owner.connect(self.database, WRITING))) as session,
+            session.connection.transaction(),
         ):
+            target = session.connection
             if not place.partitioned:
                 target.execute(f"TRUNCATE ONLY {place.sql}")
             frozen = "" if place.partitioned else " WITH (FREEZE)"
