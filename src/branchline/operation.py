@@ -89,6 +89,8 @@ class Operation:
     ) -> None:
         self._operations = operations
         self.grip = grip
+        self._kept = grip
+        """The leases that it has from its beginning to its end; who shows them renews them all."""
         self._project = project
         self.redactor = Redactor(secrets)
         self.skipped: str | None = None
@@ -173,7 +175,7 @@ class Operation:
         """One more lease for a while, waited for."""
         self.grip = self._operations.add(self.grip, want, wait_seconds)
         yield
-        # The heartbeat may look at the grip at any moment: it never sees a lease that is given back already.
+        # Before the release: an end that comes between the two never shows a lease that is given back already.
         with_it, self.grip = self.grip, self.grip.without(want.resource)
         self._operations.store.leases.release(with_it, want.resource)
 
@@ -188,7 +190,7 @@ class Operation:
     def _beat(self) -> None:
         while not self._stop.wait(self._operations.heartbeat_seconds):
             try:
-                self._operations.renew(self.grip)
+                self._operations.renew(self._kept)
             except Unavailable:
                 continue
             except Exception:  # noqa: BLE001 - whatever it was: without its lease it may do nothing more

@@ -170,7 +170,36 @@ def _interrupted_at(made: Bench, file: str, line: int) -> bool:
     return False
 
 
-def test_the_heart_never_presents_a_lease_that_is_given_back(made: Bench) -> None:
+def test_a_heartbeat_during_which_a_lease_is_given_back_loses_nothing(tmp_path: Path) -> None:
+    """The heartbeat that began while the lease was there reaches the state only after its release."""
+    with bench(tmp_path, heartbeat_seconds=0.01) as made:
+        renew, release = made.store.leases.renew, made.store.leases.release
+        added, beating, released, beaten = (threading.Event() for _ in range(4))
+
+        def late(*arguments: Any) -> None:
+            if threading.current_thread() is threading.main_thread() or not added.is_set():
+                return renew(*arguments)
+            beating.set()
+            assert released.wait(10)
+            renew(*arguments)
+            return beaten.set()
+
+        def and_told(*arguments: Any) -> None:
+            release(*arguments)
+            released.set()
+
+        made.store.leases.renew = late  # type: ignore[method-assign]
+        made.store.leases.release = and_told  # type: ignore[method-assign]
+        with made.operations.run(request()) as live:
+            with live.also(Want("build:key"), 0.0):
+                added.set()
+                assert beating.wait(10)
+            assert beaten.wait(10)
+            assert made.abandoned == []
+        assert made.activity(live.id).result == "success"
+
+
+def test_an_end_right_after_a_lease_was_given_back_does_not_show_it(made: Bench) -> None:
     release = made.store.leases.release
 
     with made.operations.run(request()) as live:
