@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+import branchline  # noqa: F401 - before Polars, for which it sets something
 from benchmarks.data.commands import run
 from benchmarks.data.contender import Job
 from benchmarks.data.high_water import high_water

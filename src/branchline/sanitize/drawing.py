@@ -140,28 +140,22 @@ class Draw:
             )  # of blanks only: no name, yet not the same as nothing
             normal = pl.select(pl.when(normal != "").then(normal).otherwise(own)).to_series()
         digest = self.digest(normal, kind)
-        people = pl.DataFrame({"identity": normal, "hex": digest.hex})
-        first, last = self._avoiding("first_name", people, 0), self._avoiding("last_name", people, 3)
+        first, last = (
+            self._avoiding(pool, normal, digest, start)
+            for pool, start in (("first_name", 0), ("last_name", 3))
+        )
         return Person(first, last, digest, normal)
 
-    def _avoiding(self, kind: str, people: pl.DataFrame, start: int) -> pl.Series:
+    def _avoiding(self, kind: str, identity: pl.Series, digest: Digest, start: int) -> pl.Series:
         """The first of three names in a row that an identity does not contain, else the third."""
         slugs = pools.slugs(self.locale, kind)
-        one, two, three = (word % slugs.len() for word in _WORDS[start : start + 3])
-
-        def clashes(chosen: pl.Expr) -> pl.Expr:
-            slug = pl.lit(slugs).gather(chosen)
-            return pl.col("identity").str.contains(slug, literal=True).fill_null(value=False)
-
-        chosen = people.select("identity", one.alias("one")).select(
-            "one", clashes(pl.col("one")).alias("clash")
-        )
-        clash = chosen["clash"]
+        one = digest.word(start) % slugs.len()
+        clash = _contains(identity, slugs.gather(one))
         if not clash.any():
-            return chosen["one"]
-        few = people.filter(clash).select("identity", two.alias("two"), three.alias("three"))
-        others = few.select(pl.when(clashes(pl.col("two"))).then("three").otherwise("two")).to_series()
-        return replaced(chosen["one"], clash, others)
+            return one
+        few, again = identity.filter(clash), Digest(digest.hex.filter(clash))
+        two, three = (again.word(start + further) % slugs.len() for further in (1, 2))
+        return replaced(one, clash, where(_contains(few, slugs.gather(two)), three, two))
 
     @staticmethod
     def _gather(values: pl.Series, numbers: pl.Series) -> pl.Series:
@@ -192,6 +186,13 @@ def where(condition: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
 def replaced(values: pl.Series, rows: pl.Series, others: pl.Series) -> pl.Series:
     """The others, in their order, in those rows; a row that is NULL in `rows` keeps its value."""
     return values.clone().scatter(rows.arg_true(), others)  # scatter changes what it is asked of
+
+
+def _contains(texts: pl.Series, parts: pl.Series) -> pl.Series:
+    both = pl.DataFrame([texts.alias("text"), parts.alias("part")])
+    return both.select(
+        pl.col("text").str.contains(pl.col("part"), literal=True).fill_null(value=False)
+    ).to_series()
 
 
 def permute(values: pl.Series, draw: Draw, kind: str, highest: int) -> pl.Series:

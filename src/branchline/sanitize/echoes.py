@@ -6,8 +6,7 @@ column holds them (`branchline.sanitize.leaks`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from threading import Lock
 
 import numpy as np
@@ -17,14 +16,13 @@ import polars as pl
 from branchline.sanitize.texts import as_text
 
 MOST_VALUES = 10_000
-ABSENT = 0
-"""The mark of a row that holds nothing; no other is below 256."""
+ABSENT = (0, 1)
+"""The marks of a kept column and of a secret that hold nothing; no other is below 256."""
 NONE_FOUND = {"value": pl.String, "times": pl.Int64}
-_FIRST_BYTE = pl.col("text").cast(pl.Binary).bin.get(0, null_on_oob=True).clip(upper_bound=0x80) | 0x20
-_MARK = pl.col("text").str.len_chars() * 256 + _FIRST_BYTE
-"""Length and first letter: A and a differ by this bit, and of letters beyond ASCII none is told from another. Of all letters only the
-Kelvin sign is told from its small one.
-"""
+_NO_BYTE = 0xFF
+"""In no text."""
+_LENGTH = pl.col("text").str.len_chars().fill_null(0)
+_FIRST_BYTE = pl.col("text").cast(pl.Binary).bin.get(0, null_on_oob=True).fill_null(_NO_BYTE)
 
 
 class Echoes:
@@ -49,14 +47,9 @@ class Echoes:
     ) -> None:
         """At one block, whatever the case of letters; rows that a keep-list lets pass are none of it."""
         self.looked_at.add(table)
-        there = _texts([each for each in secrets if each.null_count() < each.len()])
-        kept = _texts(beside.get_columns())
-        for column, text in zip(beside.iter_columns(), kept, strict=True):
-            rows = _equal(text, there)
-            if keep is not None and rows.len():
-                rows = rows.filter(~keep.gather(rows))
-            if rows.len():
-                self._add(table, text.values.gather(rows).alias(column.name))
+        secrets = [each for each in secrets if each.null_count() < each.len()]
+        for values in _equal(beside.get_columns(), secrets, keep) if secrets and beside.width else ():
+            self._add(table, values)
 
     def _add(self, table: str, values: pl.Series) -> None:
         here = values.alias("value").value_counts(name="times").cast({"times": pl.Int64})
@@ -66,32 +59,43 @@ class Echoes:
             self._found[table, values.name] = merged.head(MOST_VALUES)
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A column as text, and of each row a number that is the same in rows that hold the same, whatever the case of letters."""
+def _equal(
+    kept: Sequence[pl.Series], secrets: Sequence[pl.Series], keep: pl.Series | None
+) -> Iterator[pl.Series]:
+    """Of each kept column what equals one of the secrets of its row, whatever the case of letters, and is not nothing. Asked of all
+    columns at once: of many small blocks, each question of its own takes longer than its answer.
+    """
+    here, there = _texts(kept), _texts(secrets)
+    rows = kept[0].len()
+    marks, sought = (
+        _marks(texts, absent).reshape(-1, max(rows, 1))
+        for texts, absent in zip((here, there), ABSENT, strict=True)
+    )
+    same = marks[:, None] == sought
+    column, secret, row = np.unravel_index(np.flatnonzero(same), same.shape)
+    if keep is not None:
+        masked = ~keep.to_numpy()[row]
+        column, secret, row = column[masked], secret[masked], row[masked]
+    if not row.size:
+        return
+    one, other = (texts.gather(pl.Series(at * rows + row)) for texts, at in ((here, column), (there, secret)))
+    same = (one.str.to_lowercase() == other.str.to_lowercase()).to_numpy()
+    for at in np.unique(column[same]):
+        of_one = pl.Series(np.unique(row[same & (column == at)]))
+        yield as_text(kept[at]).gather(of_one).alias(kept[at].name)
 
-    values: pl.Series
-    marks: npt.NDArray[np.uint32]
+
+def _texts(columns: Sequence[pl.Series]) -> pl.Series:
+    """One column below the other."""
+    return pl.concat([as_text(column).alias("text") for column in columns], rechunk=True)
 
 
-def _texts(columns: Sequence[pl.Series]) -> list[_Text]:
-    """All at once: of many small blocks, each question of its own takes longer than its answer."""
-    if not columns:
-        return []
-    texts = [as_text(column).alias("text") for column in columns]
-    marks = pl.concat(texts).to_frame().select(_MARK.fill_null(ABSENT)).to_series().to_numpy()
-    return [_Text(text, mark) for text, mark in zip(texts, np.split(marks, len(texts)), strict=True)]
-
-
-def _equal(kept: _Text, secrets: Sequence[_Text]) -> pl.Series:
-    """In which rows a kept column holds what one of the secrets does, whatever the case of letters, and not nothing."""
-    there = kept.marks != ABSENT
-    likely = [(np.flatnonzero(there & (kept.marks == secret.marks)), secret.values) for secret in secrets]
-    likely = [(rows, values) for rows, values in likely if rows.size]
-    if not likely:
-        return pl.Series([], dtype=pl.UInt32)
-    rows = pl.Series("row", np.concatenate([rows for rows, _ in likely]))
-    others = pl.concat([values.gather(rows).alias("other") for rows, values in likely])
-    both = pl.DataFrame([rows, kept.values.gather(rows).alias("kept"), others])
-    same = pl.col("kept").str.to_lowercase() == pl.col("other").str.to_lowercase()
-    return both.filter(same)["row"].unique()
+def _marks(texts: pl.Series, absent: int) -> npt.NDArray[np.uint32]:
+    """Of each text a number that is the same for those that are the same, whatever the case of letters: its length and first byte.
+    A and a differ by one bit, and of letters beyond ASCII none is told from another. Of all letters only the Kelvin sign is told from
+    its small one.
+    """
+    length, byte = texts.to_frame("text").select(_LENGTH, _FIRST_BYTE.alias("byte"))
+    first = byte.to_numpy()
+    marks = length.to_numpy() * np.uint32(256) + (np.minimum(first, 0x80) | 0x20)
+    return np.where(first == _NO_BYTE, np.uint32(absent), marks)

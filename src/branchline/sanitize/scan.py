@@ -16,7 +16,6 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -34,8 +33,12 @@ DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
 LAST_LABEL = r"\.[^.@]+$"
 """Of an address: it may be the next sentence's first word."""
 PLAIN = r"^\w+(?:[ .+'@%_\-]\w+)*$"
+NO_ADDRESS = r"^\w+(?:[ .+'%_\-]\w+)*$"
+"""The same, and nothing in it is an address."""
 SIMPLE = r"^[0-9_a-z]+(?:[ .+'@%\-][0-9_a-z]+)*$"
 """Its own normal form, of ASCII."""
+ADDRESS = r"^[0-9_a-z]+(?:[.+'%\-][0-9_a-z]+)*@[0-9_a-z]+(?:[.+'%\-][0-9_a-z]+)*$"
+"""Of those the ones that are one address."""
 EDGES = " .,;:!?+-()/#'\"@%"
 """Some that are in no word's beginning or end."""
 NUMBER = r"^ *[+(]*[0-9][0-9()./ \-]*$"
@@ -52,6 +55,7 @@ _NEAR = 1 << 14
 """Forms that are added together: their words are still near by when they are looked at again."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
+_TELLING = (pl.col("form").str.len_chars() >= SHORTEST) & pl.col("form").str.contains(r"[ 0-9]")
 _NOTHING = pl.Series("v", [], pl.String)
 Numbers = npt.NDArray[Any]
 
@@ -111,33 +115,40 @@ def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
         values = column.drop_nulls() if column.null_count() else column
         values = values if mostly_distinct(values) else values.unique()
         (alone if values.len() and "@" in values[0] else others).append(values.alias("v"))
-    written, text = pl.concat(alone, rechunk=True), pl.col("v")
-    forms = normal(written)
-    address = text.str.contains("@", literal=True) & ~text.str.contains(" ", literal=True)
-    one = forms.to_frame("v").select(address).to_series()
-    if not one.all():  # there is more beside it, or the @ is at an end and no part of a word
-        others.append(written.filter(~one))
-        forms = forms.filter(one)
+    written = pl.concat(alone, rechunk=True)
+    address = written.str.contains(ADDRESS)
+    found = [written.filter(address)]
+    if not address.all():
+        found.append(_told_apart(written.filter(~address), others))
     rest = pl.concat(others, rechunk=True)
-    if rest.is_empty():
-        return forms.alias("form")
-    return pl.concat([forms, *_pointing(rest, identifying=identifying)]).alias("form")
+    if not rest.is_empty():
+        found += _pointing(rest, identifying=identifying)
+    return pl.concat([each.alias("form") for each in found])
+
+
+def _told_apart(written: pl.Series, others: list[pl.Series]) -> pl.Series:
+    """The forms of those that are an address when they are normal. In others is more, or the @ is at an end and no part of a word."""
+    forms = normal(written)
+    one = forms.str.contains("@", literal=True) & ~forms.str.contains(" ", literal=True)
+    others.append(written.filter(~one))
+    return forms.filter(one)
 
 
 def _pointing(values: pl.Series, *, identifying: bool) -> list[pl.Series]:
     """Of texts: the forms that point at something, and the digits of those that are a number."""
-    text, form = pl.col("v"), pl.col("form")
-    date = text.str.contains(DATE)
-    number = text.str.contains(NUMBER) & ~date
-    texts = values.to_frame().with_columns(date.alias("date"), number.alias("number"))
-    numbers = texts.filter("number")
-    digits = _digits(numbers["v"])
-    texts = pl.concat([texts.filter(~pl.col("number")), numbers.filter(digits.is_null())])
-    forms = texts.select("date").with_columns(_lowered(texts["v"]).alias("form"))
-    pointing = [addresses(forms["form"]), digits.drop_nulls()]
+    date = values.str.contains(DATE)
+    number = values.str.contains(NUMBER) & ~date
+    numbers = values.filter(number)
+    digits = _digits(numbers)
+    small = numbers.filter(digits.is_null())
+    texts = pl.concat([values.filter(~number), small]).str.to_lowercase()
+    odd = ~texts.str.contains(NO_ADDRESS)
+    others = normal(texts.filter(odd))
+    forms = replaced(texts, odd, others)
+    pointing = [addresses(others), digits.drop_nulls()]
     if identifying:
-        points = (form.str.len_chars() >= SHORTEST) & form.str.contains(r"[ 0-9]") & ~pl.col("date")
-        pointing.append(forms.filter(points)["form"])
+        telling = forms.to_frame("form").select(_TELLING).to_series()
+        pointing.append(forms.filter(telling & ~date.filter(~number).extend_constant(False, small.len())))
     return pointing
 
 
@@ -158,12 +169,15 @@ class Filter:
 
     def __init__(self) -> None:
         self._seed = secrets.randbits(63)
-        self._words = _zeros()
+        memory = mmap.mmap(-1, 8 * _WORDS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._words = np.frombuffer(memory, dtype=np.uint64)
         self._adding = Lock()
         self.empty = True
 
     def take_memory(self) -> None:
-        """All of it at once, beside other work: else the first block waits for it, for its forms are all over the place."""
+        """All of it at once, beside other work: else the first block waits for it, for its forms are all over the place. In pages of the
+        usual size: NumPy's own arrays ask for large ones, the first of which took between 14 and 180 ms here where these take 28.
+        """
         with self._adding:
             if self.empty:
                 self._words.fill(0)
@@ -200,16 +214,6 @@ def _places(hashes: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     for shift in (52, 46, 40, 34):
         bits |= _ONE << (mixed >> shift & 63)
     return (hashes & (_WORDS - 1)).view(np.int64), (hashes >> 41).view(np.int64), bits
-
-
-def _zeros() -> Numbers:
-    """The words of a filter, that take memory where they are first written to, in large pages where there are: 64 MiB are cleared in 3 ms
-    then, and in 23 without (2026-11-29). Another machine was slower with them; nobody waits for it.
-    """
-    memory = mmap.mmap(-1, 8 * _WORDS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with suppress(AttributeError, OSError):  # not every system and kernel has them
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, dtype=np.uint64)
 
 
 class Originals:

@@ -17,10 +17,8 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Protocol, TypeVar
 
-BLOCK_BYTES = 6 * 2**20
-"""Of all blocks but the first. Smaller ones took longer (a masked table of a million rows with 4 MiB 1.72 times a plain copy, with 6 1.68,
-one run), larger ones take memory (benchmarks.md).
-"""
+BLOCK_BYTES = 4 * 2**20
+"""Of all blocks but the first. Smaller ones take longer, larger ones take memory (benchmarks.md)."""
 PIPE_BYTES = 2**20
 SET_PIPE_SIZE = 1031
 ENDING_SECONDS = 10

@@ -41,6 +41,8 @@ from branchline.domain.schema import Column
 from branchline.overlap import several_ahead
 from branchline.ports import Block, MaskBlock, Snapshot
 
+MASKED_AT_ONCE = 2
+"""Blocks of one table. One thread masks a block in somewhat more time than the server takes for its rows."""
 _READABLE = ("text", "json", "integer")
 _SEQUENCES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -118,7 +120,7 @@ class PostgresqlLoader:
 
         with (
             closing(source.lines(table, names, where, keep)) as read,
-            several_ahead(masked_lines, read, max(1, self.jobs - 1)) as done,
+            several_ahead(masked_lines, read, MASKED_AT_ONCE) as done,
         ):
             return self._written(table, names, done)
 
