@@ -264,10 +264,11 @@ def search(values: pl.Series, originals: Originals, *, inside: bool, clean: Clea
     nothing = pl.DataFrame(schema={"row": pl.UInt32, "form": pl.String})
     if values.dtype != pl.String or originals.masked.empty:
         return nothing
-    distinct = clean.others(values.drop_nulls().unique())
+    there = values.drop_nulls() if values.null_count() else values
+    distinct = clean.others(there if mostly_distinct(there) else there.unique())
     if distinct.is_empty():
         return nothing
-    parts = [part for part in _parts(distinct, inside=inside) if part["form"].null_count() < part.height]
+    parts = [part for part in _parts(_unescaped(distinct), inside=inside) if part["form"].null_count() < part.height]
     hits = [part.filter(hit) for part in parts if (hit := originals.masked.has(part["form"])).any()]
     found = pl.concat([nothing.rename({"row": "text"}), *hits]).drop_nulls()
     found = found.filter(~originals.passed.has(found["form"]))
@@ -281,12 +282,11 @@ def search(values: pl.Series, originals: Originals, *, inside: bool, clean: Clea
 
 def forms(texts: pl.Series, *, inside: bool) -> pl.DataFrame:
     """Every form that texts contain: the columns `text` (a position) and `form`."""
-    return pl.concat(_parts(texts, inside=inside)).drop_nulls()
+    return pl.concat(_parts(_unescaped(texts), inside=inside)).drop_nulls()
 
 
 def _parts(texts: pl.Series, *, inside: bool) -> list[pl.DataFrame]:
     """The forms by where in a text they are; NULL where there is none."""
-    texts = _unescaped(texts)
     places = pl.int_range(texts.len(), eager=True, dtype=pl.UInt32)
     if not inside:
         return [pl.DataFrame({"text": places, "form": form}) for form in (normal(texts), telephone(texts))]
