@@ -268,7 +268,11 @@ def search(values: pl.Series, originals: Originals, *, inside: bool, clean: Clea
     distinct = clean.others(there if mostly_distinct(there) else there.unique())
     if distinct.is_empty():
         return nothing
-    parts = [part for part in _parts(_unescaped(distinct), inside=inside) if part["form"].null_count() < part.height]
+    parts = [
+        part
+        for part in _parts(_unescaped(distinct), inside=inside)
+        if part["form"].null_count() < part.height
+    ]
     hits = [part.filter(hit) for part in parts if (hit := originals.masked.has(part["form"])).any()]
     found = pl.concat([nothing.rename({"row": "text"}), *hits]).drop_nulls()
     found = found.filter(~originals.passed.has(found["form"]))
