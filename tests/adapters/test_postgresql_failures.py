@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from branchline.adapters.databases import postgresql_snapshot
 from branchline.adapters.databases.postgresql import PostgresqlDatabase
 from branchline.adapters.databases.postgresql_connection import PostgresqlServer, copy_in
 from branchline.adapters.databases.postgresql_snapshot import READING, opened
@@ -42,9 +43,12 @@ tables:
 }
 
 
-@pytest.fixture
-def bench(postgres: Server) -> Iterator[PostgresqlBench]:
-    """One table after the other."""
+@pytest.fixture(params=[-1, 2**20], ids=["psql", "itself"])
+def bench(
+    postgres: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PostgresqlBench]:
+    """One table after the other, read by programs or by this process itself."""
+    monkeypatch.setattr(postgresql_snapshot, "READ_AT_ONCE", request.param)
     with bench_on(postgres, jobs=1) as made:
         made.database.create("one")
         yield made

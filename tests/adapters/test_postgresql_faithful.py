@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from branchline.adapters.databases import clients
+from branchline.adapters.databases import clients, postgresql_snapshot
 from branchline.adapters.databases.postgresql_snapshot import program
 from branchline.errors import Refused
 from branchline.sanitize.checking import check
@@ -20,6 +20,7 @@ from branchline.sanitize.suggest import preview, sample, suggest
 from tests.workshop.postgres import Server
 from tests.workshop.postgresql_bench import PostgresqlBench, bench_on
 
+NONE = -1
 RICH = Path(__file__).parents[1] / "data" / "postgresql" / "rich.sql"
 MASKED = {"everything": {"t": "text", "ci": "token", "u": "token", "ip": "ip", "raw": "null"}, "one_column": {"t": "text"},
           "changed": {"b": "token"}, "Select": {"from": "token"}, "measured": {"place": "city"}, "capital": {"state": "null"},
@@ -84,9 +85,11 @@ def in_another_encoding(bench: PostgresqlBench, encoding: str) -> None:
         )
 
 
-@pytest.fixture(scope="module")
-def bench(postgres: Server) -> Iterator[PostgresqlBench]:
-    with bench_on(postgres) as made:
+@pytest.fixture(scope="module", params=[NONE, postgresql_snapshot.READ_AT_ONCE], ids=["psql", "itself"])
+def bench(postgres: Server, request: pytest.FixtureRequest) -> Iterator[PostgresqlBench]:
+    """Small tables are read by programs, or by this process itself."""
+    with pytest.MonkeyPatch.context() as patched, bench_on(postgres) as made:
+        patched.setattr(postgresql_snapshot, "READ_AT_ONCE", request.param)
         made.database.create("one")
         with made.connection("one") as connection:
             connection.autocommit = True
@@ -115,6 +118,19 @@ def test_every_kept_value_of_every_table_arrives_to_the_byte(
     assert len(before) >= 30
     assert after == before
     assert kept.leaks == 0
+
+
+def test_for_small_tables_no_program_is_started(
+    postgresql_bench: PostgresqlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgresql_bench.database.create("one")
+    for name in ("straight", "masked"):
+        postgresql_bench.execute(
+            "one", f"CREATE TABLE {name} (id int, v text); INSERT INTO {name} VALUES (1, 'Zebulon')"
+        )
+    monkeypatch.setattr(postgresql_snapshot, "psql", None)
+    report = postgresql_bench.sync(policy(postgresql_bench, {"masked": {"v": "first_name"}}))
+    assert {table.name: table.rows for table in report.tables} == {"straight": 1, "masked": 1}
 
 
 def test_the_schema_arrives_as_pg_dump_tells_it(bench: PostgresqlBench, kept: SyncReport) -> None:

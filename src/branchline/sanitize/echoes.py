@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from threading import Lock
 
 import numpy as np
-import numpy.ma  # noqa: F401, ICN001 - asked for by Polars at the first array that becomes a column, while a block waits
+import numpy.ma  # asked for by Polars at the first array that becomes a column, while a block waits
 import numpy.typing as npt
 import polars as pl
 

@@ -6,9 +6,10 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
 from socket import SHUT_RDWR, socket
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from branchline.adapters.databases.clients import Client
+from branchline.adapters.databases.clients import Client, Clients
 from branchline.errors import BadInput, Failed, Refused, Unavailable
 
 logging.getLogger("psycopg").addFilter(lambda _: False)
@@ -170,6 +171,30 @@ class Session:
 
     def close(self) -> None:
         self.connection.close()
+
+
+class Sessions:
+    """Connections for one small job after another: each is used again by whoever comes when a job is done with it."""
+
+    def __init__(self, clients: Clients, connect: Callable[[], Connection]) -> None:
+        self._clients, self._connect = clients, connect
+        self._open = ExitStack()
+        self._unused: SimpleQueue[Connection] = SimpleQueue()
+
+    def close(self) -> None:
+        """All that nobody uses any more, those too that a job has failed with."""
+        self._open.close()
+
+    @contextmanager
+    def one(self) -> Iterator[Connection]:
+        """From any thread."""
+        try:
+            connection = self._unused.get_nowait()
+        except Empty:
+            connection = self._connect()
+            self._open.enter_context(self._clients.running(Session(connection)))
+        yield connection
+        self._unused.put(connection)
 
 
 class _CutShort(Exception):  # noqa: N818 - the server is told this name, and nothing of why

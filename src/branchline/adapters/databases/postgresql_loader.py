@@ -20,7 +20,7 @@ from branchline.adapters.databases.clients import Clients
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
     PostgresqlServer,
-    Session,
+    Sessions,
     copy_in,
     identifier,
     refused,
@@ -85,10 +85,12 @@ class PostgresqlLoader:
         self.jobs = jobs or max(2, os.cpu_count() or 2)
         self.source: PostgresqlSnapshot | None = None
         self._clients = Clients()
+        self._writing = Sessions(self._clients, lambda: owner.connect(database, WRITING))
         self._definitions = PostgresqlDefinitions(admin, owner, database, remake, self.jobs)
 
     def close(self) -> None:
         self._clients.interrupt()
+        self._writing.close()
         self._definitions.close()
 
     def stop(self) -> None:
@@ -129,12 +131,7 @@ class PostgresqlLoader:
         self._definitions.wait()
         place = self._source().place(table)
         listed = ", ".join(map(identifier, names))
-        with (
-            scrubbed(f"copying {table}"),
-            self._clients.running(Session(self.owner.connect(self.database, WRITING))) as session,
-            session.connection.transaction(),
-        ):
-            target = session.connection
+        with scrubbed(f"copying {table}"), self._writing.one() as target, target.transaction():
             if not place.partitioned:
                 target.execute(f"TRUNCATE ONLY {place.sql}")
             frozen = "" if place.partitioned else " WITH (FREEZE)"
@@ -144,6 +141,7 @@ class PostgresqlLoader:
     def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - nothing of its own to rebuild
         """Sequences are set while indexes are built."""
         source = self._source()
+        self._writing.close()
         restored = self._definitions.complete()
         source.check_unchanged()
         with scrubbed("completing the copy"), self._connected(synchronous_commit="local") as target:

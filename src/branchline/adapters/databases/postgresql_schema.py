@@ -72,7 +72,8 @@ _PLACES = f"""
 SELECT CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END, n.nspname, c.relname, c.relkind = 'p',
        coalesce(CASE WHEN c.relkind <> 'p' THEN {_ROWS.format("c")} ELSE
          (SELECT sum({_ROWS.format("p")}) FROM pg_partition_tree(c.oid) t JOIN pg_class p ON p.oid = t.relid AND p.relkind = 'r')
-       END, 0)::bigint
+       END, 0)::bigint,
+       CASE WHEN c.relkind = 'r' THEN pg_table_size(c.oid) END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND {_OWN}"""  # noqa: S608 - constants
 """Rows by the statistics of the last ANALYZE; where there are none, by the size of the table."""
@@ -110,13 +111,14 @@ _QUESTIONS = (
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a table of the policy is, and about how many rows it has: `sql` is its name in SQL, with ONLY before it where rows of heirs
-    are not its own.
+    are not its own. `size`: bytes on disk, those of long values too; None for several tables.
     """
 
     schema: str
     name: str
     partitioned: bool
     estimate: int
+    size: int | None = None
 
     @property
     def sql(self) -> str:

@@ -1,22 +1,24 @@
 """Reading a PostgreSQL database at one moment, through as many connections as help.
 
 One transaction exports its snapshot (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-SNAPSHOT-SYNCHRONIZATION);
-whoever reads, pg_dump too, takes it over. Rows come as lines of text from psql, and Polars takes them apart.
+whoever reads, pg_dump too, takes it over. Rows come as lines of text, from psql or, where they are few, from psycopg, and Polars takes
+them apart.
 """
 
 # ruff: noqa: S608 - names are quoted by `identifier`, values are bound, conditions were probed
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
-from threading import RLock
+from threading import Lock, RLock
 from typing import IO, Any
 
 import polars as pl
@@ -27,6 +29,7 @@ from branchline.adapters.databases.ordering import newest_first
 from branchline.adapters.databases.postgresql_connection import (
     Connection,
     PostgresqlServer,
+    Sessions,
     identifier,
     refused,
     schema_words,
@@ -68,6 +71,8 @@ NOTICING_AN_END = 140000, {"client_connection_check_interval": "500ms"}
 """Since this version a server can notice that a client has ended while it waits or computes."""
 _KEEP = "branchline keep"
 WRITTEN_AT_ONCE = 2**18
+READ_AT_ONCE = 2**17
+"""Bytes of a table on disk; a psql takes longer to start than these to read. What is compressed in them may be a hundred times as long."""
 LONGEST_ARGUMENT = 30_000
 """Linux takes 128 KiB, and a character has up to four bytes."""
 
@@ -93,11 +98,13 @@ class PostgresqlSnapshot:
         """Called between blocks, in any thread; None where replication is not watched."""
         self._asking = RLock()
         self._clients = Clients()
+        self._sessions, self._reading_all = Sessions(self._clients, self._joined), Lock()
         self._schema: Schema | None = None
         self._places: dict[str, Place] | None = None
         with scrubbed(f"reading {database}"):
             self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             ((self.id,),) = self.connection.execute("SELECT pg_export_snapshot()").fetchall()
+        self._begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{self.id}'"
 
     def stop(self) -> None:
         """Called from another thread, ends what is being read: whoever reads is told so, soon. Questions go on."""
@@ -105,6 +112,7 @@ class PostgresqlSnapshot:
 
     def close(self) -> None:
         self.stop()
+        self._sessions.close()
         self.connection.close()
 
     @contextmanager
@@ -226,13 +234,45 @@ class PostgresqlSnapshot:
     def _read(
         self, table: str, selection: str, cut: Callable[[IO[bytes]], Iterator[bytes]]
     ) -> Generator[bytes, None, None]:
-        with self.reader(selection) as client:
-            for block in cut(client.stdout):
+        with self._copied_out(table, selection) as rows:
+            for block in cut(rows):
                 if self.wait_while_lagging is not None:
                     self.wait_while_lagging()
                 yield block
+
+    @contextmanager
+    def _copied_out(self, table: str, selection: str) -> Iterator[IO[bytes]]:
+        """What COPY writes: all at once where it is little, else from a psql."""
+        size = self.place(table).size
+        if size is not None and size <= READ_AT_ONCE:
+            yield self._all(table, selection)
+            return
+        with self.reader(selection) as client:
+            yield client.stdout
             if failure := refused(client, f"reading {table}"):
                 raise failure
+
+    def _all(self, table: str, selection: str) -> IO[bytes]:
+        """One table at a time, for accounts have few connections; lets go of it afterwards, as `asking` does."""
+        copy = f"COPY {selection} TO STDOUT"
+        with (
+            scrubbed(f"reading {table}"),
+            self._reading_all,
+            self._sessions.one() as connection,
+            connection.transaction(force_rollback=True),
+            connection.cursor().copy(copy) as rows,
+        ):
+            return io.BytesIO(b"".join(rows))
+        raise AssertionError
+
+    def _joined(self) -> Connection:
+        """One more that sees what this snapshot does."""
+        with ExitStack() as unless:
+            connection = self.server.connect(self.database, self._reading)
+            unless.callback(connection.close)
+            connection.execute(self._begin)
+            unless.pop_all()
+            return connection
 
     def selection(self, table: str, columns: Sequence[str], where: str = "", keep: str = "") -> str:
         """For COPY: a table's own rows, which go without the executor of queries where all are wanted, as they are stored."""
@@ -257,10 +297,9 @@ class PostgresqlSnapshot:
     @contextmanager
     def reader(self, selection: str) -> Iterator[Client]:
         """A psql that writes the rows of a table or a query in brackets, as they are in this snapshot, to its output."""
-        begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{self.id}'"
         copy = f"COPY {selection} TO STDOUT"
         with _script(copy) as script:
-            commands = (begin, copy) if script is None else (begin,)
+            commands = (self._begin, copy) if script is None else (self._begin,)
             reading = psql(self.server, self.database, self._reading, commands, script=script, stdout=PIPE)
             with self._clients.running(reading) as client:
                 yield client
