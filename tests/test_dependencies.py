@@ -36,6 +36,18 @@ def test_the_servers_application_imports():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(("told", "threads"), [({}, "1"), ({"POLARS_MAX_THREADS": "2"}, "2")])
+def test_polars_works_in_the_thread_that_asks_unless_the_environment_says_otherwise(
+    told: dict[str, str], threads: str
+) -> None:
+    asking = "import branchline.sanitize.pipeline, polars; print(polars.thread_pool_size())"
+    others = {name: value for name, value in os.environ.items() if name != "POLARS_MAX_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", asking], capture_output=True, text=True, check=True, env=others | told
+    )
+    assert done.stdout.strip() == threads
+
+
 def test_bounds_that_guard_a_known_fault_are_there_with_their_reason():
     lines = (ROOT / "pyproject.toml").read_text().splitlines()
     for bound in ('"fastapi>=', '"prefect==', '"sqlalchemy[asyncio]>='):

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from branchline.adapters.databases.postgresql_connection import PostgresqlServer
+from branchline.adapters.databases.clients import Clients
+from branchline.adapters.databases.postgresql_connection import PostgresqlServer, Sessions
 from branchline.errors import Unavailable
+from tests.workshop.postgres import Server
 
 
 @pytest.fixture
@@ -60,3 +62,20 @@ def test_one_that_the_server_hangs_up_on_is_one_clear_error(silent: socket.socke
             server.connect("postgres")
         hung_up.result()
     assert "secret" not in str(caught.value)
+
+
+def test_sessions_are_used_one_job_after_another_but_for_those_that_a_job_failed_with(
+    postgres: Server,
+) -> None:
+    server, _ = PostgresqlServer.from_url(postgres.url_of("postgres"))
+    sessions = Sessions(Clients(), lambda: server.connect("postgres"))
+    with sessions.one() as first:
+        pass
+    with sessions.one() as again, sessions.one() as beside:
+        assert (again is first, beside is first) == (True, False)
+    with pytest.raises(ZeroDivisionError), sessions.one() as failed:
+        raise ZeroDivisionError
+    with sessions.one() as one, sessions.one() as other:
+        assert failed not in (one, other)
+    sessions.close()
+    assert all(each.closed for each in (first, beside, failed, one, other))
