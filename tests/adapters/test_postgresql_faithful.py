@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from branchline.adapters.databases import clients, postgresql_snapshot
-from branchline.adapters.databases.postgresql_snapshot import program
+from branchline.adapters.databases.postgresql_programs import program
 from branchline.errors import Refused
 from branchline.sanitize.checking import check
 from branchline.sanitize.policy_file import read_policy

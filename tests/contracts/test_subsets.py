@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from branchline.adapters.databases import postgresql_snapshot
+from branchline.adapters.databases import postgresql_programs, postgresql_snapshot
 from branchline.sanitize.pipeline import replicate
 from branchline.sanitize.policy_file import read_policy
 from branchline.sanitize.report import SyncReport
@@ -147,7 +147,8 @@ def test_a_percentage_takes_the_same_rows_again_and_leaves_no_reference_broken(b
 def test_a_list_of_left_out_rows_that_fits_no_command_line_is_used(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql_snapshot, "LONGEST_ARGUMENT", 20)
+    monkeypatch.setattr(postgresql_programs, "LONGEST_ARGUMENT", 20)
+    monkeypatch.setattr(postgresql_snapshot, "READ_AT_ONCE", -1)
     make(bench)
     bench.insert("one", "staff", [(f"x{at}", "i" if at % 2 else "k", None, None, None) for at in range(4000)])
     bench.insert("one", "staff", [(f"y{at}", f"x{at}", None, None, None) for at in range(4000)])

@@ -72,8 +72,9 @@ def _equal(
         _marks(texts, absent).reshape(-1, max(rows, 1))
         for texts, absent in zip((here, there), ABSENT, strict=True)
     )
-    same = marks[:, None] == sought
-    column, secret, row = np.unravel_index(np.flatnonzero(same), same.shape)
+    found = [np.flatnonzero(marks == one) for one in sought]
+    column, row = np.divmod(np.concatenate(found), max(rows, 1))
+    secret = np.repeat(np.arange(len(found)), [each.size for each in found])
     if keep is not None:
         masked = ~keep.to_numpy()[row]
         column, secret, row = column[masked], secret[masked], row[masked]

@@ -21,7 +21,8 @@ from branchline.adapters.databases.postgresql_connection import (
     scrubbed,
 )
 from branchline.adapters.databases.postgresql_locale import Locale, locale_of
-from branchline.adapters.databases.postgresql_snapshot import PostgresqlSnapshot, program
+from branchline.adapters.databases.postgresql_programs import program
+from branchline.adapters.databases.postgresql_snapshot import PostgresqlSnapshot
 
 WRITING = {
     "synchronous_commit": "off",

@@ -29,12 +29,12 @@ from branchline.adapters.databases.postgresql_connection import (
 from branchline.adapters.databases.postgresql_defaults import CARRIED, DEFAULTS, set_defaults
 from branchline.adapters.databases.postgresql_definitions import WRITING, PostgresqlDefinitions
 from branchline.adapters.databases.postgresql_locale import Locale
+from branchline.adapters.databases.postgresql_programs import psql
 from branchline.adapters.databases.postgresql_snapshot import (
     READING,
     PostgresqlSnapshot,
     as_kind,
     opened,
-    psql,
 )
 from branchline.adapters.databases.text_rows import Fields, fields, write_rows
 from branchline.domain.schema import Column

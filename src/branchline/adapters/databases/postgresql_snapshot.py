@@ -10,14 +10,10 @@ them apart.
 from __future__ import annotations
 
 import io
-import os
-import shutil
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from subprocess import DEVNULL, PIPE
+from subprocess import PIPE
 from threading import Lock, RLock
 from typing import IO, Any
 
@@ -35,6 +31,7 @@ from branchline.adapters.databases.postgresql_connection import (
     schema_words,
     scrubbed,
 )
+from branchline.adapters.databases.postgresql_programs import psql, script
 from branchline.adapters.databases.postgresql_schema import (
     Place,
     key_columns,
@@ -70,11 +67,8 @@ it took longer than it saved."""
 NOTICING_AN_END = 140000, {"client_connection_check_interval": "500ms"}
 """Since this version a server can notice that a client has ended while it waits or computes."""
 _KEEP = "branchline keep"
-WRITTEN_AT_ONCE = 2**18
 READ_AT_ONCE = 2**17
 """Bytes of a table on disk; a psql takes longer to start than these to read. What is compressed in them may be a hundred times as long."""
-LONGEST_ARGUMENT = 30_000
-"""Linux takes 128 KiB, and a character has up to four bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +292,9 @@ class PostgresqlSnapshot:
     def reader(self, selection: str) -> Iterator[Client]:
         """A psql that writes the rows of a table or a query in brackets, as they are in this snapshot, to its output."""
         copy = f"COPY {selection} TO STDOUT"
-        with _script(copy) as script:
-            commands = (self._begin, copy) if script is None else (self._begin,)
-            reading = psql(self.server, self.database, self._reading, commands, script=script, stdout=PIPE)
+        with script(copy) as lines:
+            commands = (self._begin, copy) if lines is None else (self._begin,)
+            reading = psql(self.server, self.database, self._reading, commands, script=lines, stdout=PIPE)
             with self._clients.running(reading) as client:
                 yield client
 
@@ -335,65 +329,6 @@ def opened(server: PostgresqlServer, database: str) -> Iterator[PostgresqlSnapsh
         yield snapshot
     finally:
         snapshot.close()
-
-
-def psql(
-    server: PostgresqlServer,
-    database: str,
-    settings: Mapping[str, str],
-    commands: Sequence[str],
-    *,
-    script: IO[bytes] | None = None,
-    stdout: int = DEVNULL,
-) -> Client:
-    """A psql with these commands, and then those of a script, that ends at the first that fails, and then says its SQLSTATE
-    only.
-    """
-    given = [part for command in commands for part in ("-c", command)]
-    if script is not None:
-        given += ["-f", "-"]
-    options = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate"]
-    return Client(
-        [*_buffered(), program("psql"), *options, *given],
-        server.environment(database, settings),
-        stdin=DEVNULL if script is None else script,
-        stdout=stdout,
-    )
-
-
-@cache
-def _buffered() -> Sequence[str]:
-    """What has a program write in large pieces. psql's own are 4 KiB, and with them it and its reader took 38 ms of processor time for
-    100,000 rows of customers, with these 23. Programs of other systems than GNU's go without.
-    """
-    which = shutil.which("stdbuf")
-    return [which, f"--output={WRITTEN_AT_ONCE}"] if which else []
-
-
-@contextmanager
-def _script(command: str) -> Iterator[IO[bytes] | None]:
-    """A command that is too long for a command line, in memory; None for one that is not."""
-    if len(command) < LONGEST_ARGUMENT:
-        yield None
-        return
-    with os.fdopen(os.memfd_create("branchline command"), "w+b") as script:
-        script.write(f"{command};\n".encode())
-        script.seek(0)
-        yield script
-
-
-@cache
-def program(name: str) -> str:
-    """A client program of PostgreSQL: the newest that is installed. Raises Failed when there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
-    which = str(found[-1]) if found else shutil.which(name)
-    if which is None:
-        raise Failed(
-            526,
-            f"PostgreSQL's {name} is not installed here.",
-            "Install them: apt-get install postgresql-client.",
-        )
-    return which
 
 
 def as_kind(texts: pl.Series, kind: str) -> pl.Series:
