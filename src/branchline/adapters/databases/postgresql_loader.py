@@ -162,9 +162,10 @@ class PostgresqlLoader:
             target.execute(_COMMITTED)
 
     def count(self) -> Mapping[str, int]:
-        """By the account that row-level security hides nothing from."""
+        """By the account that row-level security hides nothing from. Nothing else is done meanwhile."""
         source, rows = self._source(), dict[str, int]()
-        with scrubbed("counting the copied rows"), self.reader.connect(self.database, READING) as copy:
+        counting = {**READING, "max_parallel_workers_per_gather": str(self.jobs)}
+        with scrubbed("counting the copied rows"), self.reader.connect(self.database, counting) as copy:
             for table in source.schema().tables:
                 count = f"SELECT count(*) FROM {source.place(table).rows}"
                 ((rows[table],),) = copy.execute(count).fetchall()
