@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from branchline.errors import Refused
 from tests.adapters.test_postgresql_faithful import definition, policy
 from tests.workshop.postgresql_bench import PostgresqlBench
 
@@ -47,6 +48,24 @@ def test_a_foreign_key_comes_with_its_comment_whatever_else_there_is(
     with bench.connection("one"):
         bench.database.clone("one", "clone")
     assert definition(bench, "clone") == definition(bench, "one")
+
+
+@pytest.mark.parametrize("referring", ["event_low", "note"])
+def test_a_key_of_or_to_one_partition_wants_one_mask_on_both_sides(
+    bench: PostgresqlBench, referring: str
+) -> None:
+    bench.execute("one", PARTITIONED)
+    bench.execute("one", "CREATE UNIQUE INDEX low ON event_low (v)")
+    bench.execute("one", "CREATE TABLE note (id int PRIMARY KEY, v text UNIQUE, event text)")
+    bench.execute("one", "INSERT INTO note SELECT i, 'v' || i, 'v' || i FROM generate_series(1, 99) i")
+    refers = {"event_low": "(v) REFERENCES note (v)", "note": "(event) REFERENCES event_low (v)"}
+    bench.execute("one", f"ALTER TABLE {referring} ADD FOREIGN KEY {refers[referring]}")
+    with pytest.raises(Refused, match="use one mask") as refused:
+        bench.sync(policy(bench, {"event": {"v": "token"}}))
+    assert refused.value.number == 501
+    report = bench.sync(policy(bench, {"event": {"v": "token"}, "note": {"v": "token", "event": "token"}}))
+    assert (report.rows, report.leaks) == (299, 0)
+    assert definition(bench, "copy") == definition(bench, "one")
 
 
 def test_foreign_keys_of_one_column_to_several_partitioned_tables_come_along(bench: PostgresqlBench) -> None:

@@ -57,3 +57,13 @@ def test_disarming_rows_that_are_hidden_from_it_fails_instead_of_doing_nothing(
     with pytest.raises(Failed, match="row-level security policy") as failed:
         bench.sync(POLICY + '\ndisarm: {sql: ["UPDATE notes SET tenant = NULL"]}')
     assert failed.value.number == 508
+
+
+def test_a_materialized_view_over_hidden_rows_has_what_its_owner_sees(bench: PostgresqlBench) -> None:
+    bench.execute("one", "CREATE POLICY of_all ON notes USING (tenant <> 'tenant 2')")
+    bench.execute("one", "CREATE MATERIALIZED VIEW seen AS SELECT id FROM notes")
+    bench.sync(POLICY)
+    with bench.connection("one") as source, bench.connection("copy") as copy:
+        before, after = (c.execute("SELECT id FROM seen ORDER BY id").fetchall() for c in (source, copy))
+    assert after == before
+    assert len(after) == 20

@@ -249,6 +249,18 @@ def test_a_kept_value_beside_its_original_is_a_leak_unless_others_hold_it_more_o
         assert sync(database, policy).coincidences == 1
 
 
+def test_rows_of_a_keep_list_pass_whatever_a_column_is_called(bench: Bench, database: Database) -> None:
+    database.create("one")
+    name = bench.quoted("branchline keep")
+    bench.execute("one", f"CREATE TABLE t (id INTEGER PRIMARY KEY, {name} VARCHAR(80));")
+    bench.insert("one", "t", [(1, "ann@mail.example"), (2, "bob@mail.example")])
+    keep = "keep_rows: {where: id = 2, reason: staff}"
+    sync(database, f"tables: {{t: {{{keep}, columns: {{id: keep, branchline keep: email}}}}}}")
+    ((ann,), (bob,)) = bench.read("copy", f"SELECT {name} FROM t ORDER BY id")
+    assert ann.endswith("@example.test")
+    assert bob == "bob@mail.example"
+
+
 @pytest.mark.parametrize("columns", ["{id: keep, v: keep}", "{id: keep, v: keep, m: phone}"])
 def test_kept_values_arrive_as_they_are_whatever_is_in_them(
     bench: Bench, database: Database, columns: str

@@ -156,6 +156,7 @@ class PostgresqlLoader:
             defaults = source.ask("reading the database's settings", DEFAULTS, (None, list(CARRIED)))
             set_defaults(target, self.database, defaults)  # not before: whoever connects takes them over
             filled = set(source.ask("looking for views", _VIEWS.format("c.relispopulated")))
+            target.execute("SET row_security = on")  # as when the source filled its views
             for schema, name in target.execute(_VIEWS.format("true")).fetchall():
                 if (schema, name) in filled:
                     target.execute(f"REFRESH MATERIALIZED VIEW {identifier(schema)}.{identifier(name)}")

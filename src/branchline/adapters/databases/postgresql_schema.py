@@ -59,14 +59,16 @@ FROM i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY((i.indk
 WHERE i.root = ANY(%s)"""
 """A partition's own index counts for the table whose part it is, its key does not."""
 _FOREIGN_KEYS = """
-SELECT c.conrelid, r.oid,
+SELECT child, parent,
        (SELECT array_agg(a.attname ORDER BY k.o) FROM unnest(c.conkey) WITH ORDINALITY k(n, o)
         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.n),
        (SELECT array_agg(a.attname ORDER BY k.o) FROM unnest(c.confkey) WITH ORDINALITY k(n, o)
         JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.n)
-FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid
-WHERE c.contype = 'f' AND c.conrelid = ANY(%s) AND c.conparentid = 0
-ORDER BY c.conrelid, c.conname"""
+FROM pg_constraint c, coalesce(pg_partition_root(c.conrelid)::oid, c.conrelid) child,
+  coalesce(pg_partition_root(c.confrelid)::oid, c.confrelid) parent
+WHERE c.contype = 'f' AND child = ANY(%s) AND c.conparentid = 0
+ORDER BY child, c.conname"""
+"""A partition's own key counts for the table whose part it is, on both sides."""
 _ROWS = "CASE WHEN {0}.reltuples >= 0 THEN {0}.reltuples ELSE pg_relation_size({0}.oid) / 100 END"
 _PLACES = f"""
 SELECT CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END, n.nspname, c.relname, c.relkind = 'p',
@@ -246,7 +248,8 @@ def _foreign_keys(connection: Connection, names: dict[int, str]) -> dict[int, li
     found: dict[int, list[ForeignKey]] = defaultdict(list)
     for oid, referred, columns, others in connection.execute(_FOREIGN_KEYS, (list(names),)).fetchall():
         if referred in names:
-            found[oid].append(ForeignKey(tuple(columns), names[referred], tuple(others)))
+            key = ForeignKey(tuple(columns), names[referred], tuple(others))
+            found[oid] += [key] if key not in found[oid] else []
     return found
 
 

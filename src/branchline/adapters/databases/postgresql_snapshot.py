@@ -66,7 +66,8 @@ READING = {
 it took longer than it saved."""
 NOTICING_AN_END = 140000, {"client_connection_check_interval": "500ms"}
 """Since this version a server can notice that a client has ended while it waits or computes."""
-_KEEP = "branchline keep"
+_KEEP = "\0keep"
+"""No column's name."""
 READ_AT_ONCE = 2**17
 """Bytes of a table on disk; a psql takes longer to start than these to read. What is compressed in them may be a hundred times as long."""
 
