@@ -12,6 +12,7 @@ import pytest
 
 from branchline.adapters.databases import clients, postgresql_snapshot
 from branchline.adapters.databases.postgresql_programs import program
+from branchline.adapters.databases.postgresql_schema import same_in_binary
 from branchline.errors import Refused
 from branchline.sanitize.checking import check
 from branchline.sanitize.policy_file import read_policy
@@ -118,6 +119,14 @@ def test_every_kept_value_of_every_table_arrives_to_the_byte(
     assert len(before) >= 30
     assert after == before
     assert kept.leaks == 0
+
+
+def test_rows_go_in_binary_where_all_types_are_the_same_on_each_server(bench: PostgresqlBench) -> None:
+    with bench.database.snapshot("one") as source:
+        tables = source.schema().tables
+    same = {name: {c.name for c in table.stored if same_in_binary(c)} for name, table in tables.items()}
+    assert same["in_binary"] == {column.name for column in tables["in_binary"].stored}
+    assert same["everything"] == same["in_binary"] - {"ts0"} | {"same", "touched"}
 
 
 def test_for_small_tables_no_program_is_started(

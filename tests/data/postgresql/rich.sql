@@ -102,6 +102,10 @@ ALTER TABLE everything DISABLE TRIGGER touch;
 CREATE RULE quiet AS ON DELETE TO everything DO INSTEAD NOTHING;
 CREATE RULE twice AS ON INSERT TO counted DO ALSO INSERT INTO audit (what) VALUES ('rule');
 
+-- Of types only that each server knows in binary.
+CREATE TABLE in_binary AS SELECT id, left(t, 100000) AS t, v, c, i2, i8, num, money_, f4, f8, b, raw, u, d, ts, ts::timestamp(0) AS ts0, tz, tm, ttz, gap, j FROM everything;
+ALTER TABLE in_binary ADD PRIMARY KEY (id);
+
 -- Tables that were changed, that have odd names, no key, no rows or one column.
 CREATE TABLE changed (gone text, a int, b text, also_gone int, "C" text);
 ALTER TABLE changed DROP COLUMN gone;

@@ -1,7 +1,7 @@
 """Filling a new PostgreSQL version from a snapshot so that the values of masked columns are written masked only.
 
-Rows go from a psql that reads into a connection that writes: as they are where nothing is masked, else through Polars, masked
-columns first, several blocks at a time. Statements of `disarm:` run as the version's own owner, who can do no more than
+Rows go from a psql that reads into a connection that writes: as they are where nothing is masked, in binary where each server reads that
+alike, else as text through Polars, masked columns first, several blocks at a time. Statements of `disarm:` run as the version's own owner, who can do no more than
 the application can.
 """
 
@@ -30,6 +30,7 @@ from branchline.adapters.databases.postgresql_defaults import CARRIED, DEFAULTS,
 from branchline.adapters.databases.postgresql_definitions import WRITING, PostgresqlDefinitions
 from branchline.adapters.databases.postgresql_locale import Locale
 from branchline.adapters.databases.postgresql_programs import psql
+from branchline.adapters.databases.postgresql_schema import same_in_binary
 from branchline.adapters.databases.postgresql_snapshot import (
     READING,
     PostgresqlSnapshot,
@@ -113,8 +114,9 @@ class PostgresqlLoader:
         order = [columns[name] for name in [*masked, *(name for name in columns if name not in masked)]]
         names = [column.name for column in order]
         if not masked:
-            with closing(source.pieces(table, names, where)) as read:
-                return self._written(table, names, read)
+            form = "binary" if all(map(same_in_binary, order)) else "text"
+            with closing(source.pieces(table, names, where, form)) as read:
+                return self._written(table, names, read, form)
 
         def masked_lines(written: bytes) -> memoryview:
             rows = source.fields(table, names, keep, written)
@@ -126,7 +128,9 @@ class PostgresqlLoader:
         ):
             return self._written(table, names, done)
 
-    def _written(self, table: str, names: Sequence[str], lines: Iterable[bytes | memoryview]) -> int:
+    def _written(
+        self, table: str, names: Sequence[str], rows: Iterable[bytes | memoryview], form: str = "text"
+    ) -> int:
         """In one transaction, once there are tables. Rows of a table that one transaction empties and fills are frozen at once."""
         self._definitions.wait()
         place = self._source().place(table)
@@ -134,8 +138,8 @@ class PostgresqlLoader:
         with scrubbed(f"copying {table}"), self._writing.one() as target, target.transaction():
             if not place.partitioned:
                 target.execute(f"TRUNCATE ONLY {place.sql}")
-            frozen = "" if place.partitioned else " WITH (FREEZE)"
-            return copy_in(target, f"COPY {place.sql} ({listed}) FROM STDIN{frozen}", lines)
+            frozen = "" if place.partitioned else ", FREEZE"
+            return copy_in(target, f"COPY {place.sql} ({listed}) FROM STDIN (FORMAT {form}{frozen})", rows)
         raise AssertionError
 
     def finish(self, rebuild: Collection[str] = ()) -> None:  # noqa: ARG002 - nothing of its own to rebuild

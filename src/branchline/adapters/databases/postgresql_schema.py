@@ -23,6 +23,12 @@ _KINDS: dict[str, Kind] = {
     "bytea": "binary",
     "uuid": "uuid",
 }
+_SAME_IN_BINARY = re.compile(
+    r"(boolean|smallint|integer|bigint|numeric|real|double precision|text|character( varying)?|bytea|uuid|json|date|interval)(\([\d,-]+\))?"
+    r"|time(stamp)?(\(\d\))? with(out)? time zone"
+)
+"""What servers of all versions write and read alike: no types that an application or an extension made, nor arrays, which name types
+by numbers of their own database."""
 _HIGHEST = {"int2": 2**15 - 1, "int4": 2**31 - 1}
 _UUID_DIGITS = 32
 _VARHDRSZ = 4
@@ -184,6 +190,13 @@ def rewritten(connection: Connection) -> list[str]:
 def key_columns(table: Table) -> list[str]:
     """The primary key, by which rows are found again; none where there is none."""
     return [column.name for column in table.columns if column.key]
+
+
+def same_in_binary(column: Column) -> bool:
+    """Whether another server reads the column's values as this one writes them to COPY's binary format. Reading them takes a third less
+    processor time than text does, for numbers and times most of all.
+    """
+    return bool(_SAME_IN_BINARY.fullmatch(column.declared))
 
 
 def _kind(base: str, declared: str) -> Kind:

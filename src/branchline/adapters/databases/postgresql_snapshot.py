@@ -192,7 +192,7 @@ class PostgresqlSnapshot:
         return f"({with_mark}) >= (SELECT {with_mark} {found})"
 
     def texts(self, query: str, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        with self.reader(f"({query})") as client:
+        with self.reader(f"COPY ({query}) TO STDOUT") as client:
             for block in line_blocks(client.stdout):
                 yield read_rows(block, names).frame
             if failure := refused(client, "following foreign keys"):
@@ -220,36 +220,38 @@ class PostgresqlSnapshot:
         self, table: str, columns: Sequence[str], where: str = "", keep: str = ""
     ) -> Generator[bytes, None, None]:
         """Rows as COPY writes them, in blocks of whole lines; what `keep` says last."""
-        return self._read(table, self.selection(table, columns, where, keep), line_blocks)
+        return self._read(table, f"COPY {self.selection(table, columns, where, keep)} TO STDOUT", line_blocks)
 
-    def pieces(self, table: str, columns: Sequence[str], where: str = "") -> Generator[bytes, None, None]:
-        """The same in pieces that end anywhere."""
-        return self._read(table, self.selection(table, columns, where), pieces)
+    def pieces(
+        self, table: str, columns: Sequence[str], where: str, form: str
+    ) -> Generator[bytes, None, None]:
+        """The same in one of COPY's formats, in pieces that end anywhere."""
+        selection = self.selection(table, columns, where)
+        return self._read(table, f"COPY {selection} TO STDOUT (FORMAT {form})", pieces)
 
     def _read(
-        self, table: str, selection: str, cut: Callable[[IO[bytes]], Iterator[bytes]]
+        self, table: str, copy: str, cut: Callable[[IO[bytes]], Iterator[bytes]]
     ) -> Generator[bytes, None, None]:
-        with self._copied_out(table, selection) as rows:
+        with self._copied_out(table, copy) as rows:
             for block in cut(rows):
                 if self.wait_while_lagging is not None:
                     self.wait_while_lagging()
                 yield block
 
     @contextmanager
-    def _copied_out(self, table: str, selection: str) -> Iterator[IO[bytes]]:
+    def _copied_out(self, table: str, copy: str) -> Iterator[IO[bytes]]:
         """What COPY writes: all at once where it is little, else from a psql."""
         size = self.place(table).size
         if size is not None and size <= READ_AT_ONCE:
-            yield self._all(table, selection)
+            yield self._all(table, copy)
             return
-        with self.reader(selection) as client:
+        with self.reader(copy) as client:
             yield client.stdout
             if failure := refused(client, f"reading {table}"):
                 raise failure
 
-    def _all(self, table: str, selection: str) -> IO[bytes]:
+    def _all(self, table: str, copy: str) -> IO[bytes]:
         """One table at a time, for accounts have few connections; lets go of it afterwards, as `asking` does."""
-        copy = f"COPY {selection} TO STDOUT"
         with (
             scrubbed(f"reading {table}"),
             self._reading_all,
@@ -290,9 +292,8 @@ class PostgresqlSnapshot:
             ) from None
 
     @contextmanager
-    def reader(self, selection: str) -> Iterator[Client]:
-        """A psql that writes the rows of a table or a query in brackets, as they are in this snapshot, to its output."""
-        copy = f"COPY {selection} TO STDOUT"
+    def reader(self, copy: str) -> Iterator[Client]:
+        """A psql that runs a COPY in this snapshot and writes its rows to its output."""
         with script(copy) as lines:
             commands = (self._begin, copy) if lines is None else (self._begin,)
             reading = psql(self.server, self.database, self._reading, commands, script=lines, stdout=PIPE)
