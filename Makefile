@@ -34,8 +34,8 @@ test-all: install ## the tests; what cannot run here fails instead of being skip
 test-live: install ## servers, workers, a browser, kills, as people use them: what CI has no time for
 	@BRANCHLINE_TEST_REQUIRE_ALL=1 $(BIN)/python -m pytest -q -m live
 
-test-kill: install ## killed before every transaction and between any two, in each operation (ten minutes)
-	@BRANCHLINE_TEST_REQUIRE_ALL=1 BRANCHLINE_TEST_KILL_EVERYWHERE=1 $(BIN)/python -m pytest -n $(WORKERS) -q tests/kill
+test-kill: install ## killed before every transaction and between any two, in each operation (a quarter of an hour)
+	@BRANCHLINE_TEST_REQUIRE_ALL=1 BRANCHLINE_TEST_KILL_EVERYWHERE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -o timeout=1200 tests/kill
 
 check: lint types contracts test ## all that CI checks
 

@@ -259,8 +259,8 @@ class Loader(Protocol):
     def execute(self, statement: str) -> None:
         """Runs one SQL statement on the finished copy. Raises Failed; never with a value in its message."""
 
-    def answer(self, query: str) -> object:
-        """The single value that a query gives; None when it gives no row."""
+    def answer(self, query: str) -> Sequence[Sequence[object]]:
+        """The rows that a query gives, of which only two need be there. It changes nothing."""
 
     def analyze(self) -> None:
         """Gathers what the engine plans queries by, where loading and `finish` have not. Called in another thread while the copy

@@ -371,9 +371,9 @@ def test_disarming_is_one_statement_of_the_applications_own_account(bench: Postg
                 assert "canary" not in seen(caught.value)
         with pytest.raises(Failed):
             target.answer("DELETE FROM t RETURNING 1")
-        assert target.answer("SELECT count(*) FROM t") == 1
+        assert target.answer("SELECT count(*) FROM t") == [(1,)]
         target.execute("DELETE FROM t")
-        assert target.answer("SELECT count(*) FROM t") == 0
+        assert target.answer("SELECT count(*) FROM t") == [(0,)]
 
 
 def test_code_of_the_source_runs_as_the_copys_owner(bench: PostgresqlBench) -> None:

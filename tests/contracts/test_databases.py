@@ -9,7 +9,7 @@ import pytest
 
 from branchline.errors import BadInput, Failed, Refused
 from branchline.ports import Database, Snapshot
-from branchline.sanitize.pipeline import replicate
+from branchline.sanitize.pipeline import disarm, replicate
 from branchline.sanitize.policy_file import read_policy
 from tests.workshop.benches import Bench
 
@@ -247,6 +247,30 @@ def test_a_kept_value_beside_its_original_is_a_leak_unless_others_hold_it_more_o
             sync(database, policy)
     else:
         assert sync(database, policy).coincidences == 1
+
+
+def test_an_assertion_holds_by_one_row_with_one_true_value_only_and_changes_nothing(
+    bench: Bench, database: Database
+) -> None:
+    database.create("one")
+    bench.execute("one", "CREATE TABLE t (id INTEGER PRIMARY KEY);")
+    bench.insert("one", "t", [(1,)])
+    policy = "{tables: {t: {columns: {id: keep}}}, disarm: {assert: [%s]}}"
+    database.create("copy")
+    with database.snapshot("one") as source, database.loader("copy") as target:
+        replicate(source, target, read_policy(policy % '"SELECT 1 FROM t"'))
+        for true in ("SELECT count(*) = 1 FROM t", "SELECT 0.5"):
+            disarm(target, read_policy(policy % f'"{true}"'))
+        for twice_or_not in ("1 UNION ALL SELECT 0", "1 UNION ALL SELECT 1", "1, 1", "1 FROM t WHERE id = 9"):
+            with pytest.raises(Failed, match="one true value"):
+                disarm(target, read_policy(policy % f'"SELECT {twice_or_not}"'))
+        for untrue in ("'true'", "NULL", "0.0"):
+            with pytest.raises(Failed, match="one true value"):
+                disarm(target, read_policy(policy % f'"SELECT {untrue}"'))
+        with pytest.raises(Failed) as failed:
+            disarm(target, read_policy(policy % '"DELETE FROM t RETURNING 1"'))
+    assert failed.value.number == 508
+    assert bench.read("copy", "SELECT id FROM t") == [(1,)]
 
 
 def test_rows_of_a_keep_list_pass_whatever_a_column_is_called(bench: Bench, database: Database) -> None:

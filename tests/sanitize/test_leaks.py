@@ -6,7 +6,9 @@ import random
 
 import pytest
 
+from branchline.adapters.databases import sqlite_snapshot
 from branchline.errors import Failed
+from branchline.sanitize import leaks
 from branchline.sanitize.pools import pool
 from tests.sanitize.people import POLICY, filled, people
 
@@ -224,3 +226,56 @@ def test_rows_of_a_keep_list_pass_with_their_bytes(shop) -> None:
     keep = "keep_rows: {where: id = 2, reason: it is ours}\n    columns:"
     assert shop.sync(STORIES_POLICY.replace("columns:", keep)).leaks == 0
     assert shop.read("SELECT count(*) FROM stories WHERE picture IS NOT NULL") == [(1,)]
+
+
+SHARED = "CREATE TABLE staff (id INTEGER PRIMARY KEY, firm TEXT, email TEXT, shown TEXT)"
+SHARED_POLICY = "tables: {staff: {columns: {id: keep, firm: company, email: email, shown: keep}}}"
+
+
+def staff(shop, shown: str, last: str) -> None:
+    """Many people of one firm, of whom each row shows a text; the last row shows another."""
+    rows = [(number, "Acme Ltd 7", f"ann{number}@mail.example", shown) for number in range(20_000)]
+    rows.append((20_000, None, "bob@mail.example", last))
+    shop.fill(SHARED, ("INSERT INTO staff VALUES (?, ?, ?, ?)", rows))
+
+
+def test_a_leak_behind_more_coincidences_than_are_kept_is_found(shop, monkeypatch) -> None:
+    monkeypatch.setattr(leaks, "MOST_HITS", 300)
+    monkeypatch.setattr(sqlite_snapshot, "MOST_ROWS", 256)
+    staff(shop, "of Acme Ltd 7", "write to bob@mail.example")
+    with pytest.raises(Failed, match=r"copy: staff\.shown \(1 row\)"):
+        shop.sync(SHARED_POLICY)
+
+
+def test_more_different_hits_than_can_be_judged_are_a_failure(shop, monkeypatch) -> None:
+    monkeypatch.setattr(leaks, "MOST_HITS", 300)
+    monkeypatch.setattr(sqlite_snapshot, "MOST_ROWS", 256)
+    staff(shop, "nothing", "nothing")
+    shop.fill("UPDATE staff SET shown = 'about ' || email")
+    with pytest.raises(Failed, match=r"staff\.shown of the copy holds too many") as failed:
+        shop.sync(SHARED_POLICY)
+    assert failed.value.number == 505
+
+
+def test_an_address_in_the_folder_of_a_masked_path_is_a_leak(shop) -> None:
+    shop.fill(
+        "CREATE TABLE avatar (id INTEGER PRIMARY KEY, email TEXT, file TEXT)",
+        ("INSERT INTO avatar VALUES (?, ?, ?)", [(1, "ann@mail.example", "users/ann@mail.example/me.png")]),
+    )
+    with pytest.raises(Failed, match=r"avatar\.file"):
+        shop.sync("tables: {avatar: {columns: {id: keep, email: email, file: path}}}")
+
+
+def test_what_disarming_puts_into_a_truncated_table_is_searched(shop) -> None:
+    shop.fill(
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT, memo TEXT);"
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, was TEXT);"
+        "CREATE TRIGGER told AFTER UPDATE ON people BEGIN INSERT INTO audit (was) VALUES (old.memo); END;",
+        ("INSERT INTO people VALUES (?, ?, ?)", [(1, "ann@mail.example", "write to ann@mail.example")]),
+    )
+    policy = (
+        "{tables: {people: {columns: {id: keep, email: email, memo: keep}}, audit: truncate},"
+        " disarm: {sql: [\"UPDATE people SET memo = ''\"]}}"
+    )
+    with pytest.raises(Failed, match=r"audit\.was"):
+        shop.sync(policy)

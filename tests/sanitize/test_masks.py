@@ -114,10 +114,15 @@ def test_whole_numbers_are_permuted(values: list) -> None:
     assert all(0 <= new < 2**52 and new != old for old, new in zip(values, out, strict=True))
 
 
-def test_the_permutation_reaches_every_number_once() -> None:
-    assert sorted(permute(pl.Series(range(256)), Draw(KEY), "test", highest=2**8 - 1).to_list()) == list(
-        range(256)
-    )
+@settings(max_examples=60, deadline=None)
+@given(key=st.binary(min_size=32, max_size=32), highest=st.integers(1, 300))
+def test_the_permutation_reaches_every_number_once_and_leaves_none_where_it_is(
+    key: bytes, highest: int
+) -> None:
+    numbers = pl.Series(range(highest + 1))
+    out = permute(numbers, Draw(key), "test", highest)
+    assert sorted(out.to_list()) == numbers.to_list()
+    assert not (out == numbers).any()
 
 
 @pytest.mark.parametrize("value", [-1, 2**52])
@@ -161,13 +166,27 @@ def test_dates_move_by_some_days_at_most(days: list, reach: int) -> None:
 
 
 def test_dates_of_any_known_form_move_and_others_are_refused() -> None:
-    seconds, millis = masked("date_shift", [1_700_000_000, 1_700_000_000_000], days=5)
+    (seconds,), (millis,) = (
+        masked("date_shift", [moment], days=5) for moment in (1_700_000_000, 1_700_000_000_000)
+    )
     assert (seconds - 1_700_000_000) % 86_400 == 0
     assert (millis - 1_700_000_000_000) % 86_400_000 == 0
     assert 0 < abs(millis - 1_700_000_000_000) <= 5 * 86_400_000
     for odd in ("yesterday", "31.01.2026"):
         with pytest.raises(Unmaskable):
             masked("date_shift", [odd], days=5)
+
+
+def test_whole_numbers_that_could_be_seconds_or_milliseconds_want_a_unit() -> None:
+    born = [1_700_000_000_000, 9_000_000_000]  # the second one on 15 April 1970
+    with pytest.raises(Unmaskable, match="seconds or milliseconds"):
+        masked("date_shift", born, days=5)
+    moved = masked("date_shift", born, days=5, unit="milliseconds")
+    assert all(
+        abs(new - old) in range(86_400_000, 6 * 86_400_000, 86_400_000)
+        for new, old in zip(moved, born, strict=True)
+    )
+    assert masked("date_shift", [0, 1_700_000_000], days=5)[0] % 86_400 == 0
 
 
 def test_addresses_come_from_ranges_kept_for_tests() -> None:
@@ -185,6 +204,21 @@ def test_redacting_takes_addresses_cards_and_phones_out_of_text() -> None:
     assert masked("redact", [text]) == ["Ann ([e-mail], [phone]) paid with [card], order 1234."]
 
 
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("IBAN DE89370400440532013000", "IBAN DE[phone]"),
+        ("C01234567, tel0301234567", "C[phone], tel[phone]"),
+        ("0171\u00a0123\u2013456", "[phone]"),
+        ("4111_1111_1111_1111", "[card]"),
+        ("o'neil@real.example", "[e-mail]"),
+        ("in 2024, 36\n37\n38\n39, 12 345", "in 2024, 36\n37\n38\n39, 12 345"),
+    ],
+)
+def test_redacting_takes_seven_digits_or_more_in_a_line(text: str, redacted: str) -> None:
+    assert masked("redact", [text]) == [redacted]
+
+
 def test_fixed_masks_do_what_they_say() -> None:
     values = ["a", None, ""]
     assert masked("keep", values) == values
@@ -200,6 +234,8 @@ def test_json_is_masked_by_path_and_stays_json() -> None:
         "street": "1 Way",
         "items": [{"name": "Ann", "n": 2}, {"name": "Bob", "n": None}],
         "ok": True,
+        "sick": True,
+        "gone": True,
         "e": "ann@x.example",
     }
     paths = {
@@ -207,11 +243,14 @@ def test_json_is_masked_by_path_and_stays_json() -> None:
         "$.items[*].name": "first_name",
         "$.items[*].n": {"mask": "number_noise", "percent": 50},
         "$.e": "email",
+        "$.ok": "keep",
+        "$.sick": "text",
+        "$.gone": "null",
     }
     (text, nothing) = masked("json", [json.dumps(document), None], paths=paths)
     new = json.loads(text)
     assert nothing is None
-    assert new["ok"] is True
+    assert (new["ok"], new["sick"], new["gone"]) == (True, False, None)
     assert new["items"][1]["n"] is None
     assert new["items"][0]["n"] in (1, 3)
     assert not {"1 Way", "Ann", "Bob"} & {new["street"], *(item["name"] for item in new["items"])}
@@ -219,11 +258,27 @@ def test_json_is_masked_by_path_and_stays_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [('{"tel": "1"}', r"\$\.tel"), ("{", "not JSON"), ('{"ann@x.example": 1}', "a path")]
+    ("text", "said"),
+    [
+        ('{"tel": "1"}', r"\$\.tel"),
+        ('{"ill": true}', r"\$\.ill"),
+        ('{"streets": "1"}', r"\$\.streets"),
+        ('{"meta": {"a": 1}, "metadata": {"name": "Ann"}}', r"\$\.metadata\.name"),
+        ('{"a.b": 1, "a": {"b": 1}}', "a path"),
+        ("{", "not JSON"),
+        ('{"ann@x.example": 1}', "a path"),
+        ('{"Jürgen": 1}', "a path"),
+    ],
 )
 def test_json_without_a_decision_is_refused(text: str, said: str) -> None:
     with pytest.raises(Unmaskable, match=said):
-        masked("json", [text], paths={"$.street": "street"})
+        masked("json", [text], paths={"$.street": "street", "$.meta.**": "keep", "$.a.b": "keep"})
+
+
+def test_json_with_odd_keys_is_reached_by_every_key_or_by_name() -> None:
+    text = '{"a.b":"x","a":{"b*":"y","[0]":"z"}}'
+    paths = {'$["a.b"]': {"mask": "constant", "value": "1"}, "$.a.*": {"mask": "constant", "value": "2"}}
+    assert json.loads(masked("json", [text], paths=paths)[0]) == {"a.b": "1", "a": {"b*": "2", "[0]": "2"}}
 
 
 def test_json_keeps_the_digits_of_the_numbers_that_it_keeps() -> None:

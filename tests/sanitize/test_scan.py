@@ -5,10 +5,21 @@ from __future__ import annotations
 import re
 
 import polars as pl
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from branchline.sanitize.scan import DATE, NUMBER, WORD, Filter, forms, normal, telephone, telling
+from branchline.sanitize.scan import (
+    DATE,
+    NUMBER,
+    WORD,
+    Filter,
+    forms,
+    normal,
+    telephone,
+    telling,
+    unescaped,
+)
 
 TEXT = st.one_of(
     st.text("aZéÉß07 .,+'@%-_/(\n", max_size=12),
@@ -33,6 +44,10 @@ def words(text: str) -> str:
     return " ".join(re.findall(WORD, text.lower()))
 
 
+def plain(text: str) -> str:
+    return unescaped(pl.Series([text])).item()
+
+
 def number(text: str) -> str | None:
     digits = re.sub(r"[^0-9]", "", text).lstrip("0")
     is_one = re.fullmatch(NUMBER.strip("^$"), text) and not re.match(DATE, text)
@@ -42,7 +57,7 @@ def number(text: str) -> str | None:
 def remembered(text: str, *, identifying: bool) -> set[str]:
     if digits := number(text):
         return {digits}
-    form = words(text)
+    form = words(plain(text.lower()))
     points = len(form) >= 8 and re.search("[ 0-9]", form) and not re.match(DATE, text)
     return {word for word in form.split() if "@" in word} | ({form} if identifying and points else set())
 
@@ -71,8 +86,66 @@ def test_whatever_of_a_text_could_be_remembered_is_looked_for_in_it(texts: list[
     looked_for = forms(pl.Series(texts, dtype=pl.String), inside=True)
     for place, text in enumerate(texts):
         mine = set(looked_for.filter(pl.col("text") == place)["form"])
-        assert {number(text), *words(text).split()} - {None} <= mine
-        assert words(text) in mine or not words(text)
+        read = plain(text)
+        assert {number(read), *words(read).split()} - {None} <= mine
+        assert words(read) in mine or not words(read)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "030 1234567 / 0171 7654321",
+        "0301234567 01717654321",
+        "0301234567 2026-01-05",
+        "Room 12 030 1234567",
+        "tel. 030\u00a01234567",
+        "030\u20131234567",
+        "030\t123\n4567",
+        "T0301234567",
+        "0301234567ext",
+        "030_1234567, or later",
+        "(030) 12 34 56 7",
+    ],
+)
+def test_a_number_is_found_whatever_is_between_its_digits_and_around_them(text: str) -> None:
+    assert "301234567" in forms(pl.Series([text]), inside=True)["form"].to_list()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alice@real.example's account",
+        "alice@real.example-deleted",
+        "alice@real.example_old",
+        "write to alice%40real.example%20now",
+        "alice@real.example.Thanks a lot",
+        r"{\"to\": \"alice\u0040real.example\"}",
+    ],
+)
+def test_an_address_is_found_whatever_is_put_behind_it(text: str) -> None:
+    assert "alice@real.example" in forms(pl.Series([text]), inside=True)["form"].to_list()
+
+
+@pytest.mark.parametrize("text", ["https://shop/?u=alice%40real.example", r"alice\u0040real.example"])
+def test_an_escaped_original_is_remembered_as_it_reads(text: str) -> None:
+    told = telling([pl.Series([text])], identifying=False)
+    assert [form for form in told if form.endswith("alice@real.example")]
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("2022101234", "2022101234"),
+        ("19850312-1234", "198503121234"),
+        ("20240512001", "20240512001"),
+        ("2024-05-12", None),
+        ("20240512", None),
+        ("2024-05-12 10:30:00", None),
+        ("20240512103000", None),
+    ],
+)
+def test_a_number_that_begins_like_a_date_is_one(text: str, form: str | None) -> None:
+    assert telephone(pl.Series([text])).to_list() == [form]
 
 
 def test_no_form_is_forgotten_where_many_of_a_block_meet_in_one_word_of_the_filter() -> None:

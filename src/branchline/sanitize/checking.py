@@ -102,6 +102,8 @@ def _parameter(mask: Mask, name: str, value: object) -> Iterator[str]:
         yield f"{mask.name}.percent is {value!r}; allowed: a number above 0, up to 100"
     if name == "days" and not (isinstance(value, int) and number and 0 < value <= MOST_DAYS):
         yield f"{mask.name}.days is {value!r}; allowed: a whole number from 1 to 36500"
+    if name == "unit" and value not in ("seconds", "milliseconds"):
+        yield f"{mask.name}.unit is {value!r}; allowed: seconds, milliseconds"
     if name == "identity" and not isinstance(value, str):
         yield f"{mask.name}.identity is {value!r}; allowed: a column's name, or none"
     if name == "value" and not (isinstance(value, str) or (isinstance(value, int) and number)):

@@ -196,22 +196,31 @@ def _contains(texts: pl.Series, parts: pl.Series) -> pl.Series:
 
 
 def permute(values: pl.Series, draw: Draw, kind: str, highest: int) -> pl.Series:
-    """A keyed permutation of the whole numbers from 0 to highest: a balanced Feistel network of six keyed rounds, walked
-    until it is back among them.
+    """A keyed permutation of the whole numbers from 0 to highest that leaves none where it is: encrypted, one further, and decrypted.
+
+    What encrypts is a balanced Feistel network of six keyed rounds, walked until it is back among them.
     """
+    encrypted = _walked(values, draw, kind, highest, range(6))
+    further = (encrypted + 1) % (highest + 1)
+    return _walked(further, draw, kind, highest, range(5, -1, -1))
+
+
+def _walked(values: pl.Series, draw: Draw, kind: str, highest: int, rounds: range) -> pl.Series:
     half = (highest.bit_length() + 1) // 2
-    out = _feistel(values, draw, kind, half)
+    out = _feistel(values, draw, kind, half, rounds)
     while (beyond := out > highest).any():
-        out = out.scatter(beyond.arg_true(), _feistel(out.filter(beyond), draw, kind, half))
+        out = out.scatter(beyond.arg_true(), _feistel(out.filter(beyond), draw, kind, half, rounds))
     return out
 
 
-def _feistel(values: pl.Series, draw: Draw, kind: str, half: int) -> pl.Series:
-    mask = (1 << half) - 1
+def _feistel(values: pl.Series, draw: Draw, kind: str, half: int, rounds: range) -> pl.Series:
+    """Rounds that count down take back those that count up."""
+    mask, back = (1 << half) - 1, rounds.step < 0
     left, right = values // (1 << half), values & mask
-    for number in range(6):
-        mixed = draw.digest(right.cast(pl.String), f"{kind}/round {number}").word(0).cast(pl.Int64) & mask
-        left, right = right, left ^ mixed
+    for number in rounds:
+        known, other = (left, right) if back else (right, left)
+        keyed = draw.digest(known.cast(pl.String), f"{kind}/round {number}").word(0).cast(pl.Int64) & mask
+        left, right = (other ^ keyed, known) if back else (known, other ^ keyed)
     return left * (1 << half) + right
 
 

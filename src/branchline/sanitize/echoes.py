@@ -17,6 +17,8 @@ import polars as pl
 from branchline.sanitize.texts import as_text
 
 MOST_VALUES = 10_000
+SMALL = r"^[-+]?\d{0,6}(\.0)?$"
+"""Whole numbers that are equal by chance."""
 ABSENT = (0, 1)
 """The marks of a kept column and of a secret that hold nothing; no other is below 256."""
 NONE_FOUND = {"value": pl.String, "times": pl.Int64}
@@ -53,7 +55,8 @@ class Echoes:
             self._add(table, values)
 
     def _add(self, table: str, values: pl.Series) -> None:
-        here = values.alias("value").value_counts(name="times").cast({"times": pl.Int64})
+        telling = values.filter(~values.str.contains(SMALL)).alias("value")
+        here = telling.value_counts(name="times").cast({"times": pl.Int64})
         with self._adding:
             both = pl.concat([self.of(table, values.name), here])
             merged = both.group_by("value", maintain_order=True).agg(pl.col("times").sum())

@@ -18,6 +18,7 @@ from branchline.sanitize.drawing import Draw
 from branchline.sanitize.masks import TEXT, Unmaskable, catalogue, register
 
 Step = str | int
+PLAIN_KEY = re.compile(r"[^.\[\]*\"]+")
 LONGEST_WHOLE = 18
 """Digits and sign of whole numbers that 64 bits hold, whichever they are."""
 
@@ -33,7 +34,9 @@ LONGEST_WHOLE = 18
     identifying=False,
 )
 def json_(values: pl.Series, draw: Draw) -> pl.Series:
-    """Masks inside JSON by path; a path of the data that has no mask stops the sync; keep is a mask too, and keeps a number's digits."""
+    """Masks inside JSON by path; a path of the data that has no mask stops the sync; keep is a mask too, and keeps a number's digits. true
+    and false become false, or what null or constant say. Keys are not masked.
+    """
     distinct = values.unique()
     documents = [_parsed(text) for text in distinct.to_list()]
     leaves: dict[str, list[tuple[Any, Step]]] = {}
@@ -63,15 +66,18 @@ def _as_it_was(number: Decimal) -> orjson.Fragment:
 
 
 def _leaves(holder: Any, step: Step, path: str) -> Iterator[tuple[str, Any, Step]]:
-    """Every value that is no container, with what holds it and under which key or position."""
+    """Every value that is no container, with what holds it and under which key or position. A key that could be taken for more than one
+    is in brackets and quotes.
+    """
     value = holder[step]
     if isinstance(value, dict):
         for key in value:
-            yield from _leaves(value, key, f"{path}.{key}")
+            written = f".{key}" if PLAIN_KEY.fullmatch(key) else f"[{json.dumps(key)}]"
+            yield from _leaves(value, key, f"{path}{written}")
     elif isinstance(value, list):
         for position in range(len(value)):
             yield from _leaves(value, position, f"{path}[{position}]")
-    elif value is not None and value != "" and not isinstance(value, bool):
+    elif value is not None and value != "":
         yield path, holder, step
 
 
@@ -80,7 +86,9 @@ def _pattern(patterns: tuple[str, ...], path: str) -> str:
     found = next((pattern for pattern in patterns if _compiled(pattern).fullmatch(path)), None)
     if found is None:
         shown = (
-            path if re.fullmatch(r"[\w$.\-\[\]]{1,200}", path) and not re.search(r"\d{5}", path) else "a path"
+            path
+            if re.fullmatch(r"[A-Za-z0-9_$.\-\[\]]{1,200}", path) and not re.search(r"\d{5}", path)
+            else "a path"
         )
         raise Unmaskable(f"holds JSON with {shown}, for which `paths` has no mask")
     return found
@@ -88,8 +96,15 @@ def _pattern(patterns: tuple[str, ...], path: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    pieces = re.split(r"(\.?\*\*|\[\*\]|\*)", pattern)
-    meaning = {".**": ".*", "**": ".*", "[*]": r"\[\d+\]", "*": r"[^.\[]+"}
+    pieces = re.split(r"(\.?\*\*|\[\*\]|\.?\*)", pattern)
+    any_key = r"[^.\[]+"
+    meaning = {
+        ".**": r"(?:[.\[].*)?",
+        "**": ".*",
+        "[*]": r"\[\d+\]",
+        ".*": rf'(?:\.{any_key}|\["(?:[^"\\]|\\.)*"\])',
+        "*": any_key,
+    }
     return re.compile("".join(meaning.get(piece, re.escape(piece)) for piece in pieces), re.DOTALL)
 
 
@@ -103,6 +118,9 @@ def _mask(places: list[tuple[Any, Step]], chosen: Any, draw: Draw) -> None:
     if name == "keep":
         return
     within = replace(draw, parameters=parameters, unique=False, person=None)
+    for holder, step in places:
+        if type(holder[step]) is bool:
+            holder[step] = {"null": None, "constant": parameters.get("value")}.get(name, False)
     for kind in (str, int, Decimal):
         some = [(holder, step) for holder, step in places if type(holder[step]) is kind]
         if not some:

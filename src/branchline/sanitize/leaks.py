@@ -20,10 +20,11 @@ import polars as pl
 
 from branchline.domain.policy import Policy, TableRule
 from branchline.domain.schema import Kind, Schema, Table
+from branchline.errors import Failed
 from branchline.overlap import ahead, several_ahead
 from branchline.ports import Block, Snapshot
 from branchline.sanitize import scan
-from branchline.sanitize.echoes import MOST_VALUES, NONE_FOUND
+from branchline.sanitize.echoes import MOST_VALUES, NONE_FOUND, SMALL
 from branchline.sanitize.masks import DOMAIN, catalogue
 from branchline.sanitize.report import Leak, Progress
 from branchline.sanitize.scan import Originals
@@ -34,10 +35,11 @@ COMMON = 20
 """A form that does not point at one person by itself is nobody's when as many rows of the source hold it."""
 
 MOST_HITS = 200_000
+"""In one column, of which each row is kept. Of more, only forms that were not found yet; so many of these are too many to judge."""
 AT_ONCE = 2
 """Columns of blocks that are searched at the same time, while the next block is read."""
 _NO_TEXT: tuple[Kind, ...] = ("integer", "number", "time")
-_PASSES_PARTS_ON = ("keep", "redact", "json")
+_PASSES_PARTS_ON = ("keep", "redact", "json", "path")
 _ADDRESS = pl.col("form").str.contains("@", literal=True) & ~pl.col("form").str.ends_with(f"@{DOMAIN}")
 _SUSPECT = pl.col("carried") | _ADDRESS
 _TELLING = pl.col("points") | (pl.col("times") < COMMON)
@@ -75,17 +77,37 @@ class _Searched:
 @dataclass(slots=True)
 class _Hits:
     """Forms found in one column of the copy: `row`, `form`, `carried` (NULL where the row cannot be found again). `echoed`: values of
-    which it is also counted how many rows hold them, in `times`.
+    which it is also counted how many rows hold them, in `times`. `kept`: rows of all that was found, `beyond`: of what came after the most.
     """
 
     echoed: pl.Series | None = None
     found: list[pl.DataFrame] = field(default_factory=list)
     kept: int = 0
+    beyond: int = 0
     clean: scan.Clean = field(default_factory=scan.Clean)
     times: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=NONE_FOUND))
 
     def frame(self) -> pl.DataFrame:
         return pl.concat(self.found) if self.found else pl.DataFrame(schema=_NO_HITS)
+
+    def undecided(self, found: pl.DataFrame) -> pl.DataFrame:
+        """What can still change whether something came along: past the most, no forms of which that is known."""
+        if self.kept < MOST_HITS:
+            return found
+        carried = self.frame().filter("carried")["form"].unique()
+        return found.filter(~pl.col("form").is_in(carried.implode()))
+
+    def add(self, where: _Searched, marked: pl.DataFrame) -> None:
+        """Raises Failed when there are too many different ones."""
+        if self.kept >= MOST_HITS:
+            both = ("form", "carried")
+            marked = marked.unique(both).join(self.frame(), on=both, how="anti", nulls_equal=True)
+            self.beyond += marked.height
+        self.found.append(marked)
+        self.kept += marked.height
+        if self.beyond > MOST_HITS:
+            what = f"{where.table}.{where.column} of the copy holds too many texts that may be originals to judge them."
+            raise Failed(505, what, "Mask that column in sanitize.yaml; nothing was switched.")
 
 
 def find_leaks(
@@ -133,7 +155,7 @@ def _hits(
     wanted = {
         name: _to_search(schema.tables[name], rule, strict=schema.strict)
         for name, rule in policy.tables.items()
-        if rule.action == "copy"
+        if rule.action == "copy" or (name in schema.tables and _filled_again(copy, policy, name))
     }
     hits = {
         where: _Hits(_countable(where, policy.tables[where.table], originals))
@@ -163,14 +185,18 @@ def _hits(
             name, hit = where.table, hits[where]
             if times is not None:
                 hit.times = _summed(hit.times, times)
-            if found.height and hit.kept < MOST_HITS:
+            if (found := hit.undecided(found)).height:
                 marked = _marked(source, where, block, found, policy.tables[name])
-                hit.found.append(marked.with_columns(pl.col("row").cast(pl.Int64) + done[name]))
-                hit.kept += found.height
+                hit.add(where, marked.with_columns(pl.col("row").cast(pl.Int64) + done[name]))
             if where is wanted[name][-1]:
                 done[name] += block.frame.height
                 progress(Progress("prove", name, done[name], max(done[name], totals[name])))
     return hits
+
+
+def _filled_again(copy: Snapshot, policy: Policy, table: str) -> bool:
+    """Whether `disarm:`, or a trigger that it set off, put rows into a table that is truncated."""
+    return policy.tables[table].action == "truncate" and bool(policy.disarm) and copy.count(table) > 0
 
 
 def _countable(where: _Searched, rule: TableRule, originals: Originals) -> pl.Series | None:
@@ -254,7 +280,7 @@ def confirmed(source: Snapshot, policy: Policy, schema: Schema, suspects: pl.Ser
 def _counted(values: pl.Series, suspects: pl.Series) -> pl.DataFrame:
     counts = values.drop_nulls().alias("v").value_counts(name="n")
     times = counts["n"].cast(pl.UInt32)
-    whole = scan.normal(counts["v"])
+    whole = scan.normal(scan.unescaped(counts["v"]))
     both = [pl.DataFrame({"form": form, "times": times}) for form in (whole, scan.telephone(counts["v"]))]
     several = (
         both[0]
@@ -308,7 +334,7 @@ def _echoed(
 
 def _worth_it(equal: pl.DataFrame) -> pl.DataFrame:
     """Without small whole numbers."""
-    return equal.filter(~pl.col("value").str.contains(r"^[-+]?\d{0,6}(\.0)?$"))
+    return equal.filter(~pl.col("value").str.contains(SMALL))
 
 
 def _echoes(

@@ -312,9 +312,11 @@ def text(values: pl.Series, draw: Draw) -> pl.Series:
     return _apart(lines, values, draw, "text")
 
 
-EMAIL_IN_TEXT = r"(?i)[\w.%+\-]+@[\w\-]+(?:\.[\w\-]+)+"
-CARD_IN_TEXT = r"\b\d(?:[ \-]?\d){12,18}\b"
-PHONE_IN_TEXT = r"(?:\+|\b)\(?\d[\d()./ \-]{5,}\d\b"
+BLANK = r" \t\u00a0\u2000-\u200a\u202f\u3000"
+"""Between the digits of a number in one line."""
+EMAIL_IN_TEXT = r"(?i)[\w.%+'\-]+@[\w\-]+(?:\.[\w\-]+)+"
+CARD_IN_TEXT = rf"\b\d(?:[{BLANK}_\-]?\d){{12,18}}\b"
+PHONE_IN_TEXT = rf"\+?\(?\d(?:[{BLANK}()./_\-\u2010-\u2015]{{0,5}}\d){{6,}}"
 
 
 @register(draws=False, unique=False, identifying=False)
@@ -364,7 +366,11 @@ def number_noise(values: pl.Series, draw: Draw) -> pl.Series:
 @register(
     fits=TEXT | NUMBERS | TIMES,
     needs=frozenset({"days"}),
-    parameters={"days": "how far at most", **IDENTITY},
+    parameters={
+        "days": "how far at most",
+        "unit": "`seconds` or `milliseconds`, of whole numbers; default: by their size",
+        **IDENTITY,
+    },
     unique=False,
     identifying=False,
 )
@@ -379,14 +385,21 @@ def date_shift(values: pl.Series, draw: Draw) -> pl.Series:
     days = (number % (2 * reach)).cast(pl.Int64) - reach
     days = where(days >= 0, days + 1, days)
     if values.dtype == pl.Int64:
-        return values + days * where(
-            values.abs() > 10**11,
-            pl.Series([86_400_000]).new_from_index(0, values.len()),
-            86_400 * (days * 0 + 1),
-        )
+        return values + days * (86_400_000 if _in_milliseconds(values, draw) else 86_400)
     if values.dtype != pl.String:
         raise Unmaskable("holds fractions where date_shift needs dates")
     return _shifted(values, days)
+
+
+def _in_milliseconds(values: pl.Series, draw: Draw) -> bool:
+    """Seconds are below 10**10 until 2286, milliseconds above it since April 1970."""
+    if "unit" in draw.parameters:
+        return bool(draw.parameters["unit"] == "milliseconds")
+    there = values.filter(values != 0)
+    large = there.abs() > 10**10
+    if large.any() and not large.all():
+        raise Unmaskable("holds dates that could be seconds or milliseconds (say which by `unit`)")
+    return bool(large.any())
 
 
 CLOCK = r"^.{10}([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?)? ?(Z|[+-]\d\d(:?\d\d){0,2})?( BC)?$"

@@ -6,8 +6,9 @@ import hashlib
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
 from queue import SimpleQueue
 from threading import Lock
 
@@ -95,9 +96,15 @@ def disarm(target: Loader, policy: Policy, progress: Listener = lambda _: None) 
         progress(Progress("disarm"))
         target.execute(statement)
     for query in policy.assertions:
-        if not target.answer(query):
-            what = f"The copy is not disarmed: the assertion {query!r} does not hold."
+        if not _holds(target.answer(query)):
+            what = f"The copy is not disarmed: the assertion {query!r} does not give one row with one true value."
             raise Failed(507, what, "Correct `disarm:` in sanitize.yaml; nothing was switched.")
+
+
+def _holds(rows: Sequence[Sequence[object]]) -> bool:
+    """A text is not true, whatever it says."""
+    values = [value for row in rows for value in row]
+    return len(values) == 1 and isinstance(values[0], int | float | Decimal) and abs(values[0]) > 0
 
 
 def fingerprint(key: bytes) -> str:

@@ -1,7 +1,7 @@
 """Finding originals that came along: a filter of fixed size remembers them while masking, the finished copy is searched.
 
 An original is remembered in its normal form: its words in small letters, one space between. What is searched for in a text
-are all runs of one to four words, the whole of it, and its digit runs as telephone numbers. The filter says "perhaps": a hit
+are all runs of one to four words, the whole of it, and all runs of one to seven groups of digits as numbers, whatever is between them. The filter says "perhaps": a hit
 counts only after the same form was found among the source's originals.
 
 Only originals that point at something are remembered: an address with @, alone or in a text, seven digits or more that are no date,
@@ -14,8 +14,9 @@ from __future__ import annotations
 import mmap
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -29,21 +30,26 @@ from branchline.sanitize.echoes import Echoes
 from branchline.sanitize.texts import as_text
 
 WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
-DIGITS = r"(?:\+|\b)\d[\d()./ \-]{5,}\d\b"
-LAST_LABEL = r"\.[^.@]+$"
-"""Of an address: it may be the next sentence's first word."""
+SEVERAL_DIGITS = r"[0-9](?:[^0-9]*[0-9]){6}"
+ONE_GROUP = r"^[^0-9\w]*[0-9]+$"
+"""Of digits, and nothing else that is a word."""
+LAST_PART = r"[.+'%_\-]+[^.+'%_\-@]+$"
+"""Of an address: it may be a sentence's next word, or something that was put behind it."""
+LAST_PARTS = 3
 PLAIN = r"^\w+(?:[ .+'@%_\-]\w+)*$"
-NO_ADDRESS = r"^\w+(?:[ .+'%_\-]\w+)*$"
-"""The same, and nothing in it is an address."""
+NO_ADDRESS = r"^\w+(?:[ .+'_\-]\w+)*$"
+"""The same, and nothing in it is an address or an escape."""
 SIMPLE = r"^[0-9_a-z]+(?:[ .+'@%\-][0-9_a-z]+)*$"
 """Its own normal form, of ASCII."""
-ADDRESS = r"^[0-9_a-z]+(?:[.+'%\-][0-9_a-z]+)*@[0-9_a-z]+(?:[.+'%\-][0-9_a-z]+)*$"
-"""Of those the ones that are one address."""
+ADDRESS = r"^[0-9_a-z]+(?:[.+'\-][0-9_a-z]+)*@[0-9_a-z]+(?:[.+'\-][0-9_a-z]+)*$"
+"""Of those the ones that are one address and hold no escape."""
 EDGES = " .,;:!?+-()/#'\"@%"
 """Some that are in no word's beginning or end."""
 NUMBER = r"^ *[+(]*[0-9][0-9()./ \-]*$"
-DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])"
+DATE = r"^(19|20)\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])($|[T ]\d\d:|[T ]?([01]\d|2[0-3])[0-5]\d[0-5]\d$)"
+"""Alone or with a time of day."""
 LONGEST_RUN = 4
+MOST_GROUPS = 7
 FEWEST_DIGITS = 7
 SHORTEST = 8
 MOST_CLEAN = 1000
@@ -128,7 +134,7 @@ def telling(columns: Sequence[pl.Series], *, identifying: bool) -> pl.Series:
 
 def _told_apart(written: pl.Series, others: list[pl.Series]) -> pl.Series:
     """The forms of those that are an address when they are normal. In others is more, or the @ is at an end and no part of a word."""
-    forms = normal(written)
+    forms = normal(unescaped(written))
     one = forms.str.contains("@", literal=True) & ~forms.str.contains(" ", literal=True)
     others.append(written.filter(~one))
     return forms.filter(one)
@@ -143,7 +149,7 @@ def _pointing(values: pl.Series, *, identifying: bool) -> list[pl.Series]:
     small = numbers.filter(digits.is_null())
     texts = pl.concat([values.filter(~number), small]).str.to_lowercase()
     odd = ~texts.str.contains(NO_ADDRESS)
-    others = normal(texts.filter(odd))
+    others = normal(unescaped(texts.filter(odd)))
     forms = replaced(texts, odd, others)
     pointing = [addresses(others), digits.drop_nulls()]
     if identifying:
@@ -269,9 +275,7 @@ def search(values: pl.Series, originals: Originals, *, inside: bool, clean: Clea
     if distinct.is_empty():
         return nothing
     parts = [
-        part
-        for part in _parts(_unescaped(distinct), inside=inside)
-        if part["form"].null_count() < part.height
+        part for part in _parts(unescaped(distinct), inside=inside) if part["form"].null_count() < part.height
     ]
     hits = [part.filter(hit) for part in parts if (hit := originals.masked.has(part["form"])).any()]
     found = pl.concat([nothing.rename({"row": "text"}), *hits]).drop_nulls()
@@ -286,7 +290,7 @@ def search(values: pl.Series, originals: Originals, *, inside: bool, clean: Clea
 
 def forms(texts: pl.Series, *, inside: bool) -> pl.DataFrame:
     """Every form that texts contain: the columns `text` (a position) and `form`."""
-    return pl.concat(_parts(_unescaped(texts), inside=inside)).drop_nulls()
+    return pl.concat(_parts(unescaped(texts), inside=inside)).drop_nulls()
 
 
 def _parts(texts: pl.Series, *, inside: bool) -> list[pl.DataFrame]:
@@ -294,63 +298,71 @@ def _parts(texts: pl.Series, *, inside: bool) -> list[pl.DataFrame]:
     places = pl.int_range(texts.len(), eager=True, dtype=pl.UInt32)
     if not inside:
         return [pl.DataFrame({"text": places, "form": form}) for form in (normal(texts), telephone(texts))]
-    one_word = _one_form(texts)
+    numbers = _numbers(texts, places)
+    one_word = texts.str.contains(f"^{WORD}$")
     if one_word.all():
-        return _parts(texts, inside=False)
+        alone = _parts(texts, inside=False)
+        return [*alone, *_cut_addresses(alone[0]), *numbers]
     alone = [
         part.select(places.filter(one_word).gather(part["text"]).alias("text"), "form")
         for part in _parts(texts.filter(one_word), inside=False)
     ]
-    return [*_all_forms(texts.filter(~one_word), places.filter(~one_word)), *alone]
-
-
-def _one_form(texts: pl.Series) -> pl.Series:
-    """Which texts are one word and hold no number but themselves, so that nothing smaller is in them."""
-    text = pl.col("v")
-    whole = text.str.contains(f"^{WORD}$") & (text.str.contains(NUMBER) | ~text.str.contains(DIGITS))
-    return texts.to_frame("v").select(whole).to_series()
+    several = _all_forms(texts.filter(~one_word), places.filter(~one_word))
+    return [*several, *alone, *_cut_addresses(alone[0]), *numbers]
 
 
 def _all_forms(texts: pl.Series, places: pl.Series) -> list[pl.DataFrame]:
-    """Of texts that hold several words: each whole, its runs of words, its numbers."""
+    """Of texts that hold several words: each whole, as a number, its runs of words."""
     words = pl.DataFrame({"text": places, "form": texts.str.to_lowercase().str.extract_all(WORD)})
+    single = words.explode("form").drop_nulls()
     several = words.filter(pl.col("form").list.len() > 1)
-    whole = several.with_columns(pl.col("form").list.join(" "))
-    parts = [
-        whole,
+    return [
+        several.with_columns(pl.col("form").list.join(" ")),
         words.select("text").with_columns(telephone(texts).alias("form")).drop_nulls(),
-        words.explode("form").drop_nulls(),
+        single,
+        *_runs(several.explode("form"), LONGEST_RUN, " "),
+        *_cut_addresses(single),
     ]
-    run = single = several.explode("form")
-    for further in range(1, LONGEST_RUN):
+
+
+def _cut_addresses(words: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Words with @, without one, two and three of their last parts."""
+    address = words.filter(pl.col("form").str.contains("@", literal=True))
+    for _ in range(LAST_PARTS if address.height else 0):
+        address = address.with_columns(pl.col("form").str.replace(LAST_PART, ""))
+        yield address
+
+
+def _numbers(texts: pl.Series, places: pl.Series) -> list[pl.DataFrame]:
+    """Runs of groups of digits in texts that are not one such group."""
+    some = texts.str.contains(SEVERAL_DIGITS) & ~texts.str.contains(ONE_GROUP)
+    if not some.any():
+        return []
+    digits = texts.filter(some).str.extract_all("[0-9]+")
+    groups = pl.DataFrame({"text": places.filter(some), "form": digits}).explode("form")
+    without_zeros = pl.col("form").str.strip_chars_start("0")
+    return [
+        run.with_columns(without_zeros).filter(pl.col("form").str.len_bytes() >= FEWEST_DIGITS)
+        for run in (groups, *_runs(groups, MOST_GROUPS, ""))
+    ]
+
+
+def _runs(single: pl.DataFrame, longest: int, between: str) -> Iterator[pl.DataFrame]:
+    """What follows one another in a text, two at a time and more."""
+    run = single
+    for further in range(1, longest):
         follows = single.select(
             pl.col("form").shift(-further).alias("next"),
             (pl.col("text").shift(-further) == pl.col("text")).alias("same"),
         )
-        run = (
-            pl.concat([run, follows], how="horizontal")
-            .with_columns(
-                pl.when(pl.col("same")).then(pl.concat_str("form", pl.lit(" "), "next")).alias("form")
-            )
-            .select("text", "form")
-        )
-        parts.append(run.drop_nulls())
-    with_at = single.filter(pl.col("form").str.contains("@", literal=True))
-    longer = with_at.filter(pl.col("form").str.contains(r"@[^.]+\.[^.]+\.[^.]+$"))
-    parts.append(longer.with_columns(pl.col("form").str.replace(LAST_LABEL, "")))
-    numbers = (
-        words.select("text")
-        .with_columns(texts.str.extract_all(DIGITS).alias("form"))
-        .explode("form")
-        .drop_nulls()
-    )
-    parts.append(numbers.with_columns(telephone(numbers["form"]).alias("form")).drop_nulls())
-    return parts
+        joined = pl.when(pl.col("same")).then(pl.concat_str("form", pl.lit(between), "next"))
+        run = pl.concat([run, follows], how="horizontal").select("text", joined.alias("form"))
+        yield run.drop_nulls()
 
 
-def _unescaped(texts: pl.Series) -> pl.Series:
-    r"""JSON spells letters as \u00fc and / as \/, and addresses of pages @ as %40: as they read."""
-    escaped = texts.str.contains(r"\\u[0-9a-fA-F]{4}|\\/|%40")
+def unescaped(texts: pl.Series) -> pl.Series:
+    r"""JSON spells letters as \u00fc and / as \/, and addresses of pages @ as %40 and \u00fc as %C3%BC: as they read."""
+    escaped = texts.str.contains(r"\\u[0-9a-fA-F]{4}|\\/|%[0-9a-fA-F]{2}").fill_null(value=False)
     if not escaped.any():
         return texts
     return pl.Series(
@@ -359,6 +371,13 @@ def _unescaped(texts: pl.Series) -> pl.Series:
 
 
 def _plain(text: str) -> str:
-    text = text.replace("\\/", "/").replace("%40", "@")
+    text = re.sub(r"(?:%[0-9a-fA-F]{2})+", _unquoted, text.replace("\\/", "/"))
     pairs = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found.group(1), 16)), text)
     return pairs.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    with suppress(UnicodeDecodeError):
+        text = bytes.fromhex(found.group().replace("%", "")).decode()
+        return text if text.isprintable() else found.group()
+    return found.group()

@@ -185,11 +185,10 @@ class PostgresqlLoader:
         with scrubbed("disarming", 508, statement), self._connected(synchronous_commit="local") as target:
             target.execute(statement, binary=ONE_STATEMENT)
 
-    def answer(self, query: str) -> object:
+    def answer(self, query: str) -> Sequence[Sequence[object]]:
         with scrubbed("asking an assertion", 508, query), self._connected() as target, target.transaction():
             target.execute("SET TRANSACTION READ ONLY")
-            row = target.execute(query, binary=ONE_STATEMENT).fetchone()
-            return row[0] if row else None
+            return target.execute(query, binary=ONE_STATEMENT).fetchmany(2)
         raise AssertionError
 
     def verify(self) -> Sequence[str]:

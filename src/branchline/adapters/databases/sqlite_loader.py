@@ -146,11 +146,15 @@ class SqliteLoader:
         with scrubbed("a disarming statement", 508), _confined(self._target()) as target:
             target.execute(statement)
 
-    def answer(self, query: str) -> object:
-        with scrubbed("an assertion", 508), _confined(self._target()) as target:
-            row = target.execute(query).fetchone()
-            return row[0] if row else None
-        raise AssertionError
+    def answer(self, query: str) -> Sequence[Sequence[object]]:
+        target = self._target()
+        target.execute("PRAGMA query_only = ON")
+        try:
+            with scrubbed("an assertion", 508), _confined(target):
+                return target.execute(query).fetchmany(2)
+            raise AssertionError
+        finally:
+            target.execute("PRAGMA query_only = OFF")
 
     def analyze(self) -> None:
         """`finish` has done so where the source has statistics."""
