@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 import signal
 import time
@@ -104,7 +105,8 @@ def disarm(target: Loader, policy: Policy, progress: Listener = lambda _: None) 
 def _holds(rows: Sequence[Sequence[object]]) -> bool:
     """A text is not true, whatever it says."""
     values = [value for row in rows for value in row]
-    return len(values) == 1 and isinstance(values[0], int | float | Decimal) and abs(values[0]) > 0
+    numbers = [v for v in values if isinstance(v, int | float | Decimal) and v != 0 and not math.isnan(v)]
+    return len(values) == len(numbers) == 1
 
 
 def fingerprint(key: bytes) -> str:

@@ -19,7 +19,9 @@ from branchline.errors import Failed
 
 _KEY = re.compile(r"  (?:UNIQUE |FULLTEXT |SPATIAL )?KEY `")
 _FIRST_COLUMN = re.compile(r"KEY (?:`(?:[^`]|``)+` )?\(`((?:[^`]|``)+)`")
-_COUNTED = re.compile(r"  `((?:[^`]|``)+)` .* AUTO_INCREMENT(?: |,|$)")
+_COUNTED = re.compile(r"  `((?:[^`]|``)+)` (?:(?! COMMENT ').)* AUTO_INCREMENT(?: |,|$)")
+_TRANSACTIONAL = re.compile(r"\) ENGINE=(?:InnoDB|ROCKSDB)\b")
+_LITERAL = re.compile(r"('(?:[^'\\]|\\.|'')*')", re.DOTALL)
 _FOREIGN = re.compile(r"  CONSTRAINT `(?:[^`]|``)+` FOREIGN KEY ")
 _DEFINED = re.compile(
     r"(CREATE (?:OR REPLACE )?(?:ALGORITHM=\w+ )?)"
@@ -67,6 +69,8 @@ class Program:
     charset: str = "utf8mb4"
     collation: str = "utf8mb4_general_ci"
     zone: str = ""
+    database: str = ""
+    """The database's collation when it was made, which its texts without one have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def read_definitions(
     )[0]
 
     def moved(sql: str) -> str:
-        return sql.replace(f"nextval({identifier(database)}.", f"nextval({identifier(target)}.")
+        return renamed(sql, database, target)
 
     return Definitions(
         charset,
@@ -101,22 +105,40 @@ def read_definitions(
             if not catalog.schema.tables[name].unsupported.startswith("the server cannot open")
         ),
         tuple(_sequence(session, name) for name in catalog.sequences),
-        tuple(_owned(program, owner) for program in _programs(session, catalog)),
+        tuple(
+            replace(_owned(program, owner), sql=moved(_owned(program, owner).sql))
+            for program in _programs(session, catalog)
+        ),
     )
 
 
+def renamed(sql: str, database: str, target: str) -> str:
+    """A definition with another database's name wherever it names its own, in quotes and as the owner of something: the server writes
+    it so before sequences, and in views that look into other databases too.
+    """
+    own = f"{identifier(database)}."
+    parts = _LITERAL.split(sql)
+    parts[::2] = [part.replace(own, f"{identifier(target)}.") for part in parts[::2]]
+    return "".join(parts)
+
+
 def apart(name: str, sql: str) -> TableDefinition:
-    """Takes a definition as SHOW CREATE TABLE gives it apart. An index that AUTO_INCREMENT needs stays with the table."""
+    """Takes a definition as SHOW CREATE TABLE gives it apart. An index that AUTO_INCREMENT needs stays with the table: one that begins
+    with that column, and where engines count in groups any that holds it.
+    """
     first, *rest = sql.split("\n")
     closing = next(number for number, line in enumerate(rest) if line.startswith(")"))
     counted = next((found[1] for line in rest[:closing] if (found := _COUNTED.match(line))), None)
+    grouped = counted is not None and not _TRANSACTIONAL.match(rest[closing])
     bare, indexes, foreign = [], [], []
     for line in rest[:closing]:
         plain = line.rstrip(",")
         leading = _FIRST_COLUMN.search(plain)
         if _FOREIGN.match(line):
             foreign.append(plain.strip())
-        elif _KEY.match(line) and not (counted and leading and leading[1] == counted):
+        elif _KEY.match(line) and not (
+            (leading and leading[1] == counted) or (grouped and f"`{counted}`" in plain)
+        ):
             indexes.append(plain.strip())
         else:
             bare.append(plain)
@@ -148,7 +170,7 @@ def _programs(session: Session, catalog: Catalog) -> Iterator[Program]:
         " ORDER BY ROUTINE_TYPE, ROUTINE_NAME"
     ):
         row = session.rows(f"SHOW CREATE {kind} {identifier(name)}")[0]
-        yield Program(kind, name, row[2], row[1], row[3], row[4])
+        yield Program(kind, name, row[2], row[1], row[3], row[4], database=row[5])
     for name in catalog.views:
         row = session.rows(f"SHOW CREATE VIEW {identifier(name)}")[0]
         yield Program("VIEW", name, row[1], "", row[2], row[3])
@@ -157,12 +179,12 @@ def _programs(session: Session, catalog: Catalog) -> Iterator[Program]:
         " ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER"
     ):
         row = session.rows(f"SHOW CREATE TRIGGER {identifier(name)}")[0]
-        yield Program("TRIGGER", name, row[2], row[1], row[3], row[4])
+        yield Program("TRIGGER", name, row[2], row[1], row[3], row[4], database=row[5])
     for (name,) in session.rows(
         "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = DATABASE() ORDER BY EVENT_NAME"
     ):
         row = session.rows(f"SHOW CREATE EVENT {identifier(name)}")[0]
-        yield Program("EVENT", name, row[3], row[1], row[4], row[5], row[2])
+        yield Program("EVENT", name, row[3], row[1], row[4], row[5], row[2], row[6])
 
 
 def make(session: Session, program: Program) -> None:

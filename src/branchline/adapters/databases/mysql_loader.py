@@ -46,6 +46,9 @@ _ON_TABLES = ("TRIGGER", "EVENT")
 _LATER = ("VIEW", *_ON_TABLES)
 """What runs when rows come, or needs all tables to be whole; functions and procedures come first, so that what forbids them is told early."""
 _CUT = 1265
+_OF_EXPRESSIONS = {1292, 1365, 1411, 1441, 4037, 4038}
+"""What computing a generated column may warn of (a text that is no number, a division by zero, no date, no JSON) without naming it."""
+_AT_CHECK = re.compile(r"CONSTRAINT `([^`]+)` failed")
 _AT_COLUMN = re.compile(r"column [`']?(?:[^ ]*\.)?[`']?([^`']+)[`'] at row")
 
 
@@ -141,10 +144,11 @@ class MysqlLoader:
 
     def _make(self, left: Sequence[Program]) -> None:
         """They may need each other: whatever fails is tried again after the others, as long as that helps."""
-        session = self._session(settings=())
+        session, now = self._session(settings=()), self._definitions().collation
         while left:
             failed: list[tuple[Program, pymysql.MySQLError]] = []
             for program in left:
+                now = self._collated(session, program.database, now)
                 try:
                     make(session, program)
                 except (pymysql.OperationalError, pymysql.ProgrammingError, pymysql.InternalError) as error:
@@ -153,8 +157,16 @@ class MysqlLoader:
                 with scrubbed(f"making the {failed[0][0].kind.lower()} {failed[0][0].name}"):
                     raise failed[0][1]
             left = [program for program, _ in failed]
+        self._collated(session, self._definitions().collation, now)
         session.close()
         self.sessions.remove(session)
+
+    def _collated(self, session: Session, wanted: str, now: str) -> str:
+        """Has the database itself another collation, which functions and triggers remember, where it is not the one it has now."""
+        if wanted in ("", now):
+            return now
+        session.run(f"ALTER DATABASE {identifier(self.database)} COLLATE {wanted}")
+        return wanted
 
     def execute(self, statement: str) -> None:
         with scrubbed("a disarming statement", 508, statement):
@@ -225,6 +237,7 @@ class _Filling:
         self.masked = [layout.shape(name) for name in masked]
         self.into = _into(layout, self.masked, [layout.shape(name) for name in passing])
         self.enums = {shape.column.name for shape in layout.columns if shape.type == "enum"} - set(masked)
+        self.generated = {shape.column.name for shape in layout.columns if shape.column.generated}
 
     def lines(self, piece: Piece, mask: MaskBlock) -> tuple[bytes, int]:
         """A block as LOAD DATA reads it, each row ended."""
@@ -260,12 +273,16 @@ class _Filling:
         return loaded
 
     def _refuse_warnings(self, count: int) -> None:
-        """LOCAL turns errors into warnings. One is none: a kept ENUM that holds no member arrives as it was."""
+        """LOCAL turns errors into warnings. Some are none: a kept ENUM that holds no member arrives as it was, and what is computed is
+        computed as on the source.
+        """
         found = self.session.rows("SHOW WARNINGS")
         for _, code, message in found:
-            column = _AT_COLUMN.search(message)
-            name = column[1] if column else ""
-            if code != _CUT or name not in self.enums or len(found) < count:
+            named = _AT_COLUMN.search(message) or _AT_CHECK.search(message)
+            name = named[1] if named else ""
+            kept = name in self.enums and code == _CUT
+            computed = name in self.generated or (self.generated and not name and code in _OF_EXPRESSIONS)
+            if not (kept or computed) or len(found) < count:
                 where = f"{self.layout.name}.{name}" if name else self.layout.name
                 what = f"copying {self.layout.name}: a value does not fit {where} ({code})."
                 raise Failed(524, what, "Choose another mask for it in sanitize.yaml; nothing was switched.")

@@ -30,6 +30,7 @@ _KINDS: Mapping[str, Kind] = {
     "uuid": "uuid",
     "json": "json",
 }
+UUID_DIGITS = 32
 _ORDERED = _AS_IT_IS - {"double"} | _TEXTS | _BINARIES
 """Types whose order is that of their literals, so that a key of them can be walked along."""
 
@@ -66,6 +67,11 @@ class Shape:
         return self.name if self.type in _AS_IT_IS else f"CONVERT({self.name} USING utf8mb4)"
 
     @property
+    def exact(self) -> str:
+        """SQL for what `literal` takes. Of a text its bytes: not every character of every set is in UTF-8, and back from it."""
+        return f"HEX({self.name})" if self.charset else self.shown
+
+    @property
     def taken(self) -> str:
         """SQL for the column out of a variable with `shown`; empty where the field itself does."""
         variable = self.variable
@@ -73,7 +79,7 @@ class Shape:
             return f"UNHEX({variable})"
         if self.type == "bit":
             return f"CAST({variable} AS UNSIGNED)"
-        if self.type in _AS_IT_IS or self.type == "float" or self.charset in ("utf8mb4", "ascii"):
+        if self.type in _AS_IT_IS or self.type == "float" or self.charset == "utf8mb4":
             return ""
         return f"CONVERT({variable} USING utf8mb4)"
 
@@ -91,14 +97,14 @@ class Shape:
         return self.type in _BINARIES or self.type in _SPATIAL
 
     def literal(self, value: bytes) -> str:
-        """A value of it, in the bytes that `shown` gives, as SQL compares the column with it."""
+        """A value of it, in the bytes that `exact` gives, as SQL compares the column with it."""
         if self.binary:
             return f"x'{value.decode()}'"
         if self.type in _AS_IT_IS:
             return (
                 f"'{value.decode()}'" if self.column.kind == "time" or self.type == "time" else value.decode()
             )
-        return f"_utf8mb4 x'{value.hex()}'"
+        return f"_{self.charset} x'{value.decode()}'" if self.charset else f"'{value.decode()}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,19 +209,29 @@ def _documents(session: Session) -> set[tuple[str, str]]:
 def _shape(row: Row, indexes: _Indexes) -> Shape:
     name, kind, declared, nullable, charset, length, extra, _ = row
     key = name in indexes.primary
+    unique = key or name in indexes.unique
     column = Column(
         name=name,
         declared=declared,
-        kind=_KINDS.get(kind, "other"),
+        kind="other" if kind == "inet4" and unique else _KINDS.get(kind, "other"),
         nullable=nullable == "YES",
-        unique=key or name in indexes.unique,
+        unique=unique,
         key=key,
         generated="GENERATED" in extra.upper() and "DEFAULT_GENERATED" not in extra.upper(),
-        length=int(length) if kind in _TEXTS and length is not None else None,
+        length=_length(kind, length),
         highest=_highest(kind, declared),
         scale=_digits(declared)[1] if kind == "decimal" else None,
     )
     return Shape(column, kind, charset or "")
+
+
+def _length(kind: str, length: str | None) -> int | None:
+    """In characters, which the server tells of char and varchar; the other texts' are bytes, of which a character may take four."""
+    if kind == "uuid":
+        return UUID_DIGITS
+    if kind not in _TEXTS or length is None:
+        return None
+    return int(length) if kind.endswith("char") else int(length) // 4
 
 
 def _digits(declared: str) -> tuple[int, int]:

@@ -184,8 +184,8 @@ class MysqlSnapshot:
         shapes = [layout.shape(by), *key]
         found = f"FROM {identifier(table)} WHERE {f'({where}{chr(10)})' if where else 'TRUE'}"
         with scrubbed(f"looking for the newest rows of {table}"), self.session() as session:
-            shown = ", ".join(shape.shown for shape in shapes)
-            rows_found = session.rows(f"SELECT {shown} {found} {newest_first(shapes[0].name, names, rows)}")
+            exact = ", ".join(shape.exact for shape in shapes)
+            rows_found = session.rows(f"SELECT {exact} {found} {newest_first(shapes[0].name, names, rows)}")
         if not rows_found:
             return ""
         mark, *keys = (
