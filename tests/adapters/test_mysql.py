@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import polars as pl
@@ -13,6 +15,7 @@ from branchline.adapters.databases.mysql_snapshot import opened
 from branchline.errors import Failed, Refused, Unavailable
 from tests.workshop.mysql import MysqlBench, Server, numbers
 from tests.workshop.mysql_production import checksums, kept, production, sync
+from tests.workshop.waiting import until
 
 EVERY_TYPE = """
 CREATE SEQUENCE numbers START WITH 7 INCREMENT BY 3 CACHE 2;
@@ -380,6 +383,25 @@ def test_a_session_that_the_server_ends_in_the_middle_is_one_clear_error(
     assert caught.value.number == 523
     mysql_bench.database.remove("copy")
     assert mysql_bench.database.names() == []
+
+
+def test_a_sync_that_waits_for_the_source_ends_when_it_is_told_to(
+    mysql_bench: MysqlBench, server: Server
+) -> None:
+    reading = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SLEEP(300%' AND USER = "
+    script = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(40));\nINSERT INTO t VALUES (1, 'a'), (2, 'b');"
+    policy = 'tables: {t: {where: "id = 0 OR SLEEP(300 + id) = 0", columns: {id: keep, v: first_name}}}'
+    with production(server, script) as (name, account), ThreadPoolExecutor(1) as beside:
+
+        def press() -> None:
+            until(lambda: server.read(reading + f"'{name}'") != [(0,)])
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        pressed = beside.submit(press)
+        with pytest.raises(KeyboardInterrupt):
+            sync(mysql_bench, account, name, policy)
+        pressed.result()
+        until(lambda: server.read(reading + f"'{name}'") == [(0,)])
 
 
 def test_a_table_without_a_key_that_is_left_in_the_middle_ends_on_the_server(

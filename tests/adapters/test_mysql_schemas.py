@@ -52,9 +52,7 @@ def test_a_very_wide_table_is_copied(mysql_bench: MysqlBench, server: Server) ->
     copied(mysql_bench, server, script, f"tables: {{t: {{columns: {{id: keep, {kept_}}}}}}}")
 
 
-def test_what_computing_warns_of_is_no_loss(
-    mysql_bench: MysqlBench, server: Server
-) -> None:
+def test_what_computing_warns_of_is_no_loss(mysql_bench: MysqlBench, server: Server) -> None:
     copied(
         mysql_bench,
         server,

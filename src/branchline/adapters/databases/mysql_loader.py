@@ -71,6 +71,8 @@ class MysqlLoader:
     def stop(self) -> None:
         for session in list(self.sessions):
             session.end()
+        if self.source is not None:
+            self.source.stop()
 
     def begin(self, source: Snapshot) -> None:
         if not isinstance(source, MysqlSnapshot):

@@ -76,6 +76,11 @@ class MysqlSnapshot:
                 f"tables without transactions are read as they are at their turn: {', '.join(others)}",
             )
 
+    def stop(self) -> None:
+        """Called from another thread, ends what is being read: whoever reads is told so, soon."""
+        for session in self.sessions:
+            session.end()
+
     def close(self) -> None:
         for session in (*self.sessions, self.control):
             session.close()
