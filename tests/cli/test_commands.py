@@ -184,11 +184,13 @@ def test_sanitize_preview_shows_masked_rows_only(branchline):
 
 def test_sanitize_check_names_what_has_no_decision(branchline, home):
     branchline("deploy", "store/master")
-    policy = home.path / "sanitize.yaml"
+    policy = home.path / "mine.yaml"
     policy.write_text("tables: {}\n")
     code, _, err = branchline("sanitize", "check", "store/master", "--file", str(policy))
     assert code == 3
     assert "people" in err
+    assert "mine.yaml:" in err
+    assert "sanitize.yaml" not in err
 
 
 def test_a_policy_extends_the_operators_packs_and_those_of_the_checkout(branchline, home):

@@ -1,4 +1,4 @@
-"""Policies: draft one, check one, see masked rows."""
+"""Policies: draft one, check one, see what it makes of rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def check(environment: Environment, file: File = None, ref: Ref = None, json: Js
     platform = open_platform()
     found = environment_at(platform, environment)
     with working("comparing the policy with the live schema and files", quiet=json):
-        problems = policy_problems(platform, found, chosen_policy(platform, found, file, ref))
+        policy = chosen_policy(platform, found, file, ref)
+        problems = policy_problems(platform, found, policy, *([file.name] if file else []))
     if json:
         show_json({"problems": problems})
     elif not problems:
@@ -71,7 +72,7 @@ def preview(
     ref: Ref = None,
     json: Json = False,
 ) -> None:
-    """Show masked rows only, as a sync would write them; nothing is changed."""
+    """Show the first rows as a sync would write them, what is kept as it is; nothing is changed."""
     from branchline.steps.policies import chosen_policy, preview_rows  # noqa: PLC0415 - as above
 
     platform = open_platform()

@@ -24,7 +24,7 @@ def draft_policy(platform: Platform, environment: Environment, extends: Sequence
 
     Raises BadInput for a pack that there is not.
     """
-    packs = read_packs(extends, packs=platform.packs)
+    packs = read_packs(extends, packs=platform.packs, file="--extends")
     with _snapshot(platform, environment) as snapshot:
         return suggest.suggest(
             snapshot.schema(),
@@ -37,7 +37,7 @@ def draft_policy(platform: Platform, environment: Environment, extends: Sequence
 def preview_rows(
     platform: Platform, environment: Environment, policy: Policy, table: str | None, rows: int
 ) -> dict[str, list[dict[str, object]]]:
-    """The first rows of each table that has any, or of one, as a sync would write them: masked values only."""
+    """The first rows of each table that has any, or of one, as a sync would write them: kept values as they are."""
     with _snapshot(platform, environment) as snapshot:
         known = within(policy, snapshot.schema()).tables
         tables = [table] if table else [name for name, rule in known.items() if rule.action == "copy"]

@@ -120,15 +120,15 @@ def policy_of(platform: Platform, source: Environment, policy_ref: str | None) -
     return read_policy(text, file=SANITIZE_FILE, packs=platform.packs)
 
 
-def policy_problems(platform: Platform, source: Environment, policy: Policy) -> list[str]:
-    """All in which the policy and the source's live schema and mounts disagree."""
+def policy_problems(
+    platform: Platform, source: Environment, policy: Policy, file: str = SANITIZE_FILE
+) -> list[str]:
+    """All in which the policy and the source's live schema and mounts disagree. `file`: where the policy stands."""
     problems = []
     for service, version in databases(platform, source).items():
         with platform.database(source, service).snapshot(version) as snapshot:
-            fitting = check(policy, snapshot.schema(), file=SANITIZE_FILE)
-            problems += [
-                str(each) for each in fitting or check_conditions(policy, snapshot, file=SANITIZE_FILE)
-            ]
+            fitting = check(policy, snapshot.schema(), file=file)
+            problems += [str(each) for each in fitting or check_conditions(policy, snapshot, file=file)]
     there = mounts(platform, source)
     for name, directory in there.items():
         problems += check_files(directory, policy.files.get(name, ()), mount=name)
@@ -136,7 +136,7 @@ def policy_problems(platform: Platform, source: Environment, policy: Policy) -> 
         if ("files", name) in policy.packed:
             continue
         known = ", ".join(there) or "none"
-        problems.append(f"{SANITIZE_FILE}:files.{name}: there is no such mount; there are: {known}")
+        problems.append(f"{file}:files.{name}: there is no such mount; there are: {known}")
     return problems
 
 
