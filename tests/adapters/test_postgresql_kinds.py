@@ -116,8 +116,44 @@ def test_a_token_on_fractions_is_refused_by_name(postgresql_bench: PostgresqlBen
 
 
 @pytest.mark.parametrize(
+    ("declared", "value", "said"),
+    [("int", "hello", "'hello' does not fit"), ("varchar(3)", "hello", "holds at most 3 characters")],
+)
+def test_a_constant_that_a_column_cannot_hold_is_refused_by_name(
+    postgresql_bench: PostgresqlBench, declared: str, value: str, said: str
+) -> None:
+    bench = postgresql_bench
+    bench.database.create("one")
+    bench.execute("one", f"CREATE TABLE t (id int PRIMARY KEY, v {declared})")
+    with pytest.raises(Refused, match=said):
+        bench.sync(f"tables: {{t: {{columns: {{id: keep, v: {{mask: constant, value: {value}}}}}}}}}")
+
+
+def test_names_that_refer_to_names_are_drawn_by_themselves_or_refused(
+    postgresql_bench: PostgresqlBench,
+) -> None:
+    bench = postgresql_bench
+    bench.database.create("one")
+    bench.execute(
+        "one",
+        "CREATE TABLE p (name varchar(90) PRIMARY KEY, email text); INSERT INTO p VALUES ('Ann Other', 'ann@mail.example');"
+        "CREATE TABLE c (id int PRIMARY KEY, p varchar(90) REFERENCES p); INSERT INTO c VALUES (1, 'Ann Other');",
+    )
+    policy = "tables: {p: {columns: {name: MASK, email: email}}, c: {columns: {id: keep, p: MASK}}}"
+    with pytest.raises(Refused, match="identity: none"):
+        bench.sync(policy.replace("MASK", "full_name"))
+    bench.sync(policy.replace("MASK", "{mask: full_name, identity: none}"))
+    assert bench.read("copy", "SELECT count(*) FROM c JOIN p ON p.name = c.p") == [(1,)]
+
+
+@pytest.mark.parametrize(
     ("here", "there", "mask"),
-    [("int", "bigint", "token"), ("int", "bigint", "phone"), ("char(20)", "varchar(30)", "token")],
+    [
+        ("int", "bigint", "token"),
+        ("int", "bigint", "phone"),
+        ("char(20)", "varchar(30)", "token"),
+        ("varchar(60)", "varchar(70)", "email"),
+    ],
 )
 def test_keys_of_two_sizes_that_refer_to_each_other_are_refused_by_name(
     postgresql_bench: PostgresqlBench, here: str, there: str, mask: str

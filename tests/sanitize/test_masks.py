@@ -142,6 +142,14 @@ def test_noise_moves_a_number_a_little_and_never_over_zero(values: list, percent
         assert new >= 0 if old >= 0 else new <= 0
 
 
+@pytest.mark.parametrize("kind", [float, str])
+def test_noise_is_the_same_whatever_stands_beside_a_number(kind: type) -> None:
+    (alone,) = masked("number_noise", [kind(1000)], percent=10)
+    beside, fraction = masked("number_noise", [kind(1000), kind(19.99)], percent=10)
+    assert float(alone) == float(beside) == int(float(beside))
+    assert float(fraction) != int(float(fraction))
+
+
 def test_noise_keeps_fractions_and_numbers_as_text_what_they_are() -> None:
     (fraction,) = masked("number_noise", [19.99], percent=10)
     assert fraction != 19.99
@@ -287,6 +295,16 @@ def test_json_keeps_the_digits_of_the_numbers_that_it_keeps() -> None:
     assert new[: new.index('"m"')].lower().replace("+", "") == text[: text.index('"m"')]
     (noisy,) = masked("json", ['{"a":19.90}'], paths={"$.a": {"mask": "number_noise", "percent": 10}})
     assert 17.9 < json.loads(noisy)["a"] < 21.9
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_a_date_at_the_end_of_the_calendar_stays_in_it(day: str) -> None:
+    for key in range(20):
+        draw = Draw(bytes([key]) * 32, parameters={"days": 500})
+        (new,) = apply(catalogue()["date_shift"], pl.Series([day]), draw).to_list()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", new)
+        assert new != day
+        assert abs((date.fromisoformat(new) - date.fromisoformat(day)).days) <= 500
 
 
 @pytest.mark.parametrize("behind", [" Alice, ann@mail.example", "T10:00 +49 30 5551234", "x"])

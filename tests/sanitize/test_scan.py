@@ -100,7 +100,7 @@ def test_whatever_of_a_text_could_be_remembered_is_looked_for_in_it(texts: list[
         "Room 12 030 1234567",
         "tel. 030\u00a01234567",
         "030\u20131234567",
-        "030\t123\n4567",
+        "030\t123 4567",
         "T0301234567",
         "0301234567ext",
         "030_1234567, or later",
@@ -109,6 +109,15 @@ def test_whatever_of_a_text_could_be_remembered_is_looked_for_in_it(texts: list[
 )
 def test_a_number_is_found_whatever_is_between_its_digits_and_around_them(text: str) -> None:
     assert "301234567" in forms(pl.Series([text]), inside=True)["form"].to_list()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024-01-05 10:11:12", "12, 345, 6789", "10:20:30:4567", "1234\n5678", "from 2024-01-05 to 2024-02-01"],
+)
+def test_dates_times_and_lists_are_no_numbers(text: str) -> None:
+    found = forms(pl.Series([text]), inside=True)["form"]
+    assert not found.str.contains(r"^\d{7,}$").any()
 
 
 @pytest.mark.parametrize(

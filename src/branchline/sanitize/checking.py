@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 
 from branchline.domain.composition import within
@@ -14,8 +15,11 @@ from branchline.sanitize import pools
 from branchline.sanitize.guessing import column_yaml, columns_yaml, table_yaml
 from branchline.sanitize.masks import APART, DOMAIN, TOKEN, Mask, catalogue
 from branchline.sanitize.subset import subset_problems
+from branchline.sanitize.table import identity_of, value_derived_usernames
 
 MOST_PERCENT, MOST_DAYS = 100, 36_500
+LONGEST_ADDRESS = 80
+"""Characters of a masked e-mail address, about; longer columns hold all of it."""
 _Problem = tuple[tuple[str, ...], str]
 """A path within a table's rule, and what is wrong there."""
 
@@ -209,6 +213,7 @@ def _column(table: Table, column: Column, rule: ColumnRule, table_rule: TableRul
 
 def _references(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...], str]]:
     """Foreign keys must be masked alike on both sides, or joins break."""
+    by_value = value_derived_usernames(policy)
     for name, table in schema.tables.items():
         for key in table.foreign_keys:
             other = next((other for other in schema.tables if other.lower() == key.table.lower()), None)
@@ -222,6 +227,11 @@ def _references(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...
                 if mine not in (theirs, "null"):
                     what = f"is {mine} but refers to {key.table}.{there}, which is {theirs}: use one mask"
                     yield ("tables", name, "columns", here), what
+                elif mine != "null" and (
+                    by := _drawn_by(rule, here, by_value) or _drawn_by(referred, there, by_value)
+                ):
+                    what = f"refers to {key.table}.{there}, and {mine} draws by another column of the row ({by}): give both `identity: none`"
+                    yield ("tables", name, "columns", here), what
                 elif _room(table, here, mine) != _room(schema.tables[other], there, mine):
                     what = (
                         f"refers to {key.table}.{there}, which has another size: {mine} draws as much as a column holds, and they"
@@ -230,21 +240,42 @@ def _references(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...
                     yield ("tables", name, "columns", here), what
 
 
+def _drawn_by(rule: TableRule, name: str, by_value: bool) -> str:
+    """Another column of the row that a mask draws by; empty where the value itself decides."""
+    chosen = rule.columns.get(name)
+    by = identity_of(rule, name, chosen, by_value=by_value) if chosen else ""
+    return by if by != name else ""
+
+
 def _letters(policy: Policy, schema: Schema) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What gives hexadecimal digits, on columns of fractions in engines that keep to their types."""
+    """What is no number where one is wanted, or too long, in engines that keep to their types."""
     for name, table in schema.tables.items() if schema.strict else ():
         for column in table.stored:
             rule = policy.tables[name].columns.get(column.name)
-            if rule and rule.mask == "token" and column.kind == "number":
-                what = f"is declared {column.declared}, where token, which gives text there, does not fit: use number_noise or constant"
+            if rule and (what := _unfitting(rule, column)):
                 yield ("tables", name, "columns", column.name), what
+
+
+def _unfitting(rule: ColumnRule, column: Column) -> str:
+    if rule.mask == "token" and column.kind == "number":
+        return f"is declared {column.declared}, where token, which gives text there, does not fit: use number_noise or constant"
+    if rule.mask != "constant":
+        return ""
+    value = str(rule.parameters["value"])
+    if column.kind in ("integer", "number") and not re.fullmatch(r"[+-]?\d+(\.\d+)?", value):
+        return f"is declared {column.declared}, where {value!r} does not fit"
+    if column.length is not None and len(value) > column.length and column.kind == "text":
+        return f"holds at most {column.length} characters, and {value!r} has {len(value)}"
+    return ""
 
 
 def _room(table: Table, name: str, mask: str) -> int | None:
     """What limits a mask that draws as much as the column holds."""
     column = table.column(name)
-    if column is None or mask not in ("token", "phone"):
+    if column is None or mask not in ("token", "phone", "email"):
         return None
+    if mask == "email":
+        return min(column.length or LONGEST_ADDRESS, LONGEST_ADDRESS)
     if column.kind == "integer":
         return column.highest
     return min(column.length or TOKEN, TOKEN) if mask == "token" else None

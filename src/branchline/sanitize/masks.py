@@ -342,25 +342,26 @@ def number_noise(values: pl.Series, draw: Draw) -> pl.Series:
     numbers = values.cast(pl.Float64, strict=False)
     if numbers.null_count() > values.null_count():
         raise Unmaskable("holds text where number_noise needs numbers")
-    whole = values.dtype == pl.Int64 or bool((numbers == numbers.round()).all())
+    whole = numbers == numbers.round()
+    digits = CENTS if draw.scale is None else draw.scale
+
+    def rounded(moved: pl.Series) -> pl.Series:
+        fine = moved.round(digits)
+        if draw.scale is None:
+            fine = where(numbers.abs() < 1, moved.round_sig_figs(DIGITS_OF_TINY), fine)
+        return where(whole, moved.round(), fine)
+
+    least = pl.select(pl.when(whole).then(1.0).otherwise(10.0**-digits)).to_series()
     chance = draw.digest(values.cast(pl.String), "number_noise").word(0).cast(pl.Float64) / 2**31 - 1
-    moved = numbers * (1 + chance * (float(draw.parameters["percent"]) / 100))
-    places = 0 if whole else CENTS if draw.scale is None else draw.scale
-    least = 10.0**-places
     down = (chance < 0) & (numbers >= least)
-    if draw.scale is None and not whole:
-        tiny = (numbers.abs() < 1) & (numbers != 0)
-        moved = where(tiny, moved.round_sig_figs(DIGITS_OF_TINY), moved.round(places))
-    else:
-        moved = moved.round(places)
-    moved = where(
-        moved == numbers, (numbers + where(down, chance * 0 - least, chance * 0 + least)).round(places), moved
-    )
+    moved = rounded(numbers * (1 + chance * (float(draw.parameters["percent"]) / 100)))
+    moved = where(moved == numbers, rounded(numbers + where(down, least * -1, least)), moved)
     if draw.highest is not None:
-        beyond = moved.abs() > draw.highest + 1 - least
-        moved = where(beyond, (2 * numbers - moved).round(places), moved)
-    moved = moved.cast(pl.Int64) if whole else moved
-    return moved.cast(pl.String) if values.dtype == pl.String else moved
+        beyond = moved.abs() > (draw.highest + 1) - least
+        moved = where(beyond, rounded(2 * numbers - moved), moved)
+    if whole.all():
+        moved = moved.cast(pl.Int64)
+    return moved.cast(pl.String).str.strip_suffix(".0") if values.dtype == pl.String else moved
 
 
 @register(
@@ -402,6 +403,7 @@ def _in_milliseconds(values: pl.Series, draw: Draw) -> bool:
     return bool(large.any())
 
 
+LAST_YEAR = 9999
 CLOCK = r"^.{10}([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?)? ?(Z|[+-]\d\d(:?\d\d){0,2})?( BC)?$"
 """A time of day and a zone, and nothing else, behind a date."""
 
@@ -412,5 +414,7 @@ def _shifted(values: pl.Series, days: pl.Series) -> pl.Series:
         raise Unmaskable("holds text that is not a date like 2026-01-31")
     if not values.str.contains(CLOCK).all():
         raise Unmaskable("holds text behind a date")
-    moved = day + pl.Series([timedelta(days=1)]).new_from_index(0, values.len()) * days
+    shift = pl.Series([timedelta(days=1)]).new_from_index(0, values.len()) * days
+    moved = day + shift
+    moved = where(moved.dt.year().is_between(1, LAST_YEAR), moved, day - shift)
     return joined(moved.dt.to_string("%Y-%m-%d"), values.str.slice(10))

@@ -7,8 +7,9 @@ import math
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from queue import SimpleQueue
 from threading import Lock
@@ -93,13 +94,26 @@ def replicate(
 
 def disarm(target: Loader, policy: Policy, progress: Listener = lambda _: None) -> None:
     """Runs the policy's statements, then its assertions. Raises Failed on the first that does not hold."""
-    for statement in policy.disarm:
+    for number, statement in enumerate(policy.disarm, 1):
         progress(Progress("disarm"))
-        target.execute(statement)
-    for query in policy.assertions:
-        if not _holds(target.answer(query)):
+        with _named(f"entry {number} of disarm.sql"):
+            target.execute(statement)
+    for number, query in enumerate(policy.assertions, 1):
+        with _named(f"entry {number} of disarm.assert"):
+            rows = target.answer(query)
+        if not _holds(rows):
             what = f"The copy is not disarmed: the assertion {query!r} does not give one row with one true value."
             raise Failed(507, what, "Correct `disarm:` in sanitize.yaml; nothing was switched.")
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Says in a failure where in the policy the statement stands: of its text not all may be told."""
+    try:
+        yield
+    except Failed as error:
+        error.message = f"{error.message.rstrip('.')} ({place})."
+        raise
 
 
 def _holds(rows: Sequence[Sequence[object]]) -> bool:

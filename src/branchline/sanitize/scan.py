@@ -1,7 +1,8 @@
 """Finding originals that came along: a filter of fixed size remembers them while masking, the finished copy is searched.
 
 An original is remembered in its normal form: its words in small letters, one space between. What is searched for in a text
-are all runs of one to four words, the whole of it, and all runs of one to seven groups of digits as numbers, whatever is between them. The filter says "perhaps": a hit
+are all runs of one to four words, the whole of it, and as numbers all runs of one to seven groups of digits with blanks, dashes and the like
+between them. The filter says "perhaps": a hit
 counts only after the same form was found among the source's originals.
 
 Only originals that point at something are remembered: an address with @, alone or in a text, seven digits or more that are no date,
@@ -33,6 +34,11 @@ WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
 SEVERAL_DIGITS = r"[0-9](?:[^0-9]*[0-9]){6}"
 ONE_GROUP = r"^[^0-9\w]*[0-9]+$"
 """Of digits, and nothing else that is a word."""
+GROUPS = r"[0-9]+(?:[ \t\u00a0\u2000-\u200a\u202f\u3000()./_+\-\u2010-\u2015]{1,5}[0-9]+)*"
+"""No commas, colons or lines between them: lists and times of day would become numbers that somebody has."""
+MOMENT = (
+    r"\b(19|20)[0-9]{2}-(0[1-9]|1[0-2])-([0-2][0-9]|3[01])([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?\b"
+)
 LAST_PART = r"[.+'%_\-]+[^.+'%_\-@]+$"
 """Of an address: it may be a sentence's next word, or something that was put behind it."""
 LAST_PARTS = 3
@@ -338,11 +344,19 @@ def _numbers(texts: pl.Series, places: pl.Series) -> list[pl.DataFrame]:
     some = texts.str.contains(SEVERAL_DIGITS) & ~texts.str.contains(ONE_GROUP)
     if not some.any():
         return []
-    digits = texts.filter(some).str.extract_all("[0-9]+")
-    groups = pl.DataFrame({"text": places.filter(some), "form": digits}).explode("form")
-    without_zeros = pl.col("form").str.strip_chars_start("0")
+    written = texts.filter(some).str.replace_all(MOMENT, "at").str.extract_all(GROUPS)
+    apart = pl.DataFrame({"text": places.filter(some), "form": written}).explode("form").drop_nulls()
+    groups = pl.DataFrame(
+        {
+            "text": pl.int_range(apart.height, eager=True, dtype=pl.UInt32),
+            "form": apart["form"].str.extract_all("[0-9]+"),
+        }
+    ).explode("form")
+    of_text, without_zeros = pl.lit(apart["text"]).gather("text"), pl.col("form").str.strip_chars_start("0")
     return [
-        run.with_columns(without_zeros).filter(pl.col("form").str.len_bytes() >= FEWEST_DIGITS)
+        run.select(of_text.alias("text"), without_zeros).filter(
+            pl.col("form").str.len_bytes() >= FEWEST_DIGITS
+        )
         for run in (groups, *_runs(groups, MOST_GROUPS, ""))
     ]
 
