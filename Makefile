@@ -51,7 +51,7 @@ contracts: install ## the directions of imports
 bench: install   ## ratios against named references, measured in one run
 	@$(BIN)/python -m benchmarks
 
-bench-data: install ## sanitized copies against plain dumps and other tools; writes docs/benchmarks.md (half an hour)
+bench-data: install ## sanitized copies against plain dumps and other tools; writes docs/benchmarks.md (20 minutes)
 	@$(BIN)/python -m benchmarks.data --output docs/benchmarks.md
 
 lock:            ## pin again, for every platform, with hashes (needs uv)

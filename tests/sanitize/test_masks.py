@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -104,6 +105,14 @@ def test_the_names_inside_the_original_address_are_avoided() -> None:
         "email", ["michael.smith@x.example"] * 1 + [f"michael.smith{i}@x.example" for i in range(2000)]
     )
     assert sum(address.startswith("michael.") for address in names) <= 1
+
+
+def test_a_token_of_the_length_of_a_uuid_is_a_random_one() -> None:
+    values = pl.Series("v", [f"value {number}" for number in range(300)])
+    for unique in (True, False):
+        out = apply(catalogue()["token"], values, Draw(KEY, unique=unique, length=32)).to_list()
+        assert len(set(out)) == 300
+        assert {(uuid.UUID(text).version, uuid.UUID(text).variant) for text in out} == {(4, uuid.RFC_4122)}
 
 
 @settings(max_examples=60, deadline=None)

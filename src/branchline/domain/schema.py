@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+UUID_DIGITS = 32
 Kind = Literal["text", "json", "integer", "number", "binary", "time", "ip", "uuid", "other", "any"]
 """What a column is declared to hold. `other`: text that must keep a form (an enum, an array, a range); `any`: the engine does
 not say (SQLite without a type, for example).

@@ -17,7 +17,7 @@ from typing import get_args
 
 import polars as pl
 
-from branchline.domain.schema import Kind
+from branchline.domain.schema import UUID_DIGITS, Kind
 from branchline.sanitize.drawing import Digest, Draw, joined, permute, where
 
 Apply = Callable[[pl.Series, Draw], pl.Series]
@@ -276,12 +276,17 @@ def password(values: pl.Series, draw: Draw) -> pl.Series:
 
 @register(fits=TEXT | NUMBERS | {"uuid"})
 def token(values: pl.Series, draw: Draw) -> pl.Series:
-    """40 hexadecimal digits (32 in a uuid); whole numbers from 0 to 2**52, or to the column's own highest, go through a keyed
+    """40 hexadecimal digits (where 32 fit, those of a random UUID); whole numbers from 0 to 2**52, or to the column's own highest, go through a keyed
     permutation, so unique keys stay unique.
     """
     if values.dtype == pl.Int64:
         return _permuted(values, draw, "token")
-    return draw.digest(values.cast(pl.String), "token").text(TOKEN)
+    digest = draw.digest(values.cast(pl.String), "token")
+    if (
+        draw.length == UUID_DIGITS
+    ):  # MariaDB refuses some whose version and variant (digits 13 and 17) are none
+        return joined(digest.text(12), "4", digest.text(3, 12), "8", digest.text(15, 15))
+    return digest.text(TOKEN)
 
 
 def _permuted(values: pl.Series, draw: Draw, kind: str) -> pl.Series:

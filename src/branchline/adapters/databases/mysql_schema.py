@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from branchline.adapters.databases.mysql_connection import Row, Session, identifier, revoked, rights
-from branchline.domain.schema import Column, ForeignKey, Kind, Schema, Table
+from branchline.domain.schema import UUID_DIGITS, Column, ForeignKey, Kind, Schema, Table
 
 ENGINES = {"InnoDB", "MyISAM", "Aria", "MEMORY", "ARCHIVE", "CSV", "ROCKSDB"}
 TRANSACTIONAL = {"InnoDB", "ROCKSDB"}
@@ -30,7 +30,6 @@ _KINDS: Mapping[str, Kind] = {
     "uuid": "uuid",
     "json": "json",
 }
-UUID_DIGITS = 32
 _ORDERED = _AS_IT_IS - {"double"} | _TEXTS | _BINARIES
 """Types whose order is that of their literals, so that a key of them can be walked along."""
 

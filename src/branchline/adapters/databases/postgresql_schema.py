@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from branchline.adapters.databases.postgresql_connection import Connection, identifier
-from branchline.domain.schema import Column, ForeignKey, Kind, Schema, Table
+from branchline.domain.schema import UUID_DIGITS, Column, ForeignKey, Kind, Schema, Table
 
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("text", "varchar", "bpchar", "citext", "name"), "text"),
@@ -30,7 +30,6 @@ _SAME_IN_BINARY = re.compile(
 """What servers of all versions write and read alike: no types that an application or an extension made, nor arrays, which name types
 by numbers of their own database."""
 _HIGHEST = {"int2": 2**15 - 1, "int4": 2**31 - 1}
-_UUID_DIGITS = 32
 _VARHDRSZ = 4
 _OWN = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
 _RELATIONS = f"""
@@ -205,7 +204,7 @@ def _kind(base: str, declared: str) -> Kind:
 
 def _length(base: str, declared: str, modifier: int) -> int | None:
     if base == "uuid":
-        return _UUID_DIGITS
+        return UUID_DIGITS
     if base in ("varchar", "bpchar") and modifier > _VARHDRSZ and not declared.endswith("[]"):
         return int(modifier) - _VARHDRSZ
     return None
