@@ -32,8 +32,8 @@ from branchline.sanitize.texts import as_text
 
 WORD = r"[\w]+(?:[.+'@%_\-]+\w+)*"
 SEVERAL_DIGITS = r"[0-9](?:[^0-9]*[0-9]){6}"
-ONE_GROUP = r"^[^0-9\w]*[0-9]+$"
-"""Of digits, and nothing else that is a word."""
+WHOLE = r"^ *[+(]*([0-9]+|0*[0-9]{1,6}[ ./\-]0*[0-9]{1,6})$"
+"""One group of digits, or two of which neither is long enough by itself: a number as a whole only."""
 GROUPS = r"[0-9]+(?:[ \t\u00a0\u2000-\u200a\u202f\u3000()./_+\-\u2010-\u2015]{1,5}[0-9]+)*"
 """No commas, colons or lines between them: lists and times of day would become numbers that somebody has."""
 MOMENT = (
@@ -340,12 +340,13 @@ def _cut_addresses(words: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _numbers(texts: pl.Series, places: pl.Series) -> list[pl.DataFrame]:
-    """Runs of groups of digits in texts that are not one such group."""
-    some = texts.str.contains(SEVERAL_DIGITS) & ~texts.str.contains(ONE_GROUP)
+    """Runs of groups of digits, in texts in which there may be more than they are as a whole."""
+    some = texts.str.contains(SEVERAL_DIGITS) & ~texts.str.contains(WHOLE)
     if not some.any():
         return []
     written = texts.filter(some).str.replace_all(MOMENT, "at").str.extract_all(GROUPS)
     apart = pl.DataFrame({"text": places.filter(some), "form": written}).explode("form").drop_nulls()
+    apart = apart.filter(apart["form"].str.len_bytes() >= FEWEST_DIGITS)
     groups = pl.DataFrame(
         {
             "text": pl.int_range(apart.height, eager=True, dtype=pl.UInt32),
@@ -369,6 +370,8 @@ def _runs(single: pl.DataFrame, longest: int, between: str) -> Iterator[pl.DataF
             pl.col("form").shift(-further).alias("next"),
             (pl.col("text").shift(-further) == pl.col("text")).alias("same"),
         )
+        if not follows["same"].any():
+            return
         joined = pl.when(pl.col("same")).then(pl.concat_str("form", pl.lit(between), "next"))
         run = pl.concat([run, follows], how="horizontal").select("text", joined.alias("form"))
         yield run.drop_nulls()
