@@ -195,4 +195,4 @@ PROFILES: Mapping[str, Callable[[int], Profile]] = {"A": profile_a, "B": profile
 ROWS = {"A": 300_000, "B": 1_000_000}
 ROUNDS = {"A": 5, "B": 1}
 """For each repeat that is asked for. A copy of A takes a second, in which whatever else a machine does weighs a tenth: medians of five
-runs gave 1.11x and 1.33x within an hour, of 21 runs 1.15x and 1.18x at once."""
+runs gave 1.11x and 1.33x in one run for two that do the same, of 21 runs 1.15x and 1.18x."""

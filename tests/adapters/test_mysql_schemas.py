@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from branchline.adapters.databases.mysql_definitions import renamed
 from branchline.errors import Failed, Refused
 from tests.workshop.mysql import MysqlBench, Server, numbers
 from tests.workshop.mysql_production import checksums, kept, production, sync
@@ -78,6 +79,17 @@ def test_views_are_of_the_copy_whatever_else_they_look_into(mysql_bench: MysqlBe
         (2, f"`{name}`.x"),
     ]
     assert mysql_bench.read("copy", "SELECT n FROM w") == [(2,)]
+
+
+def test_a_definition_names_the_copy_where_it_named_its_own_database_and_nowhere_else() -> None:
+    said = (
+        "CREATE VIEW `v` AS select `shop`.`id`, `shop`.`t`.`x`, 'it''s `shop`.`t`', `it's`.`shop` /* don't `shop`.`t` */\n"
+        'from `shop` . `t` join `other`.`t` -- don\'t `shop`.`t`\n where `shop`.`f`(nextval(`shop`.`s`)) = "`shop`.`t`"'
+    )
+    assert renamed(said, "shop", "copy", {"t", "f", "s", "shop"}) == (
+        "CREATE VIEW `v` AS select `shop`.`id`, `copy`.`t`.`x`, 'it''s `shop`.`t`', `it's`.`shop` /* don't `shop`.`t` */\n"
+        'from `copy`.`t` join `other`.`t` -- don\'t `shop`.`t`\n where `copy`.`f`(nextval(`copy`.`s`)) = "`shop`.`t`"'
+    )
 
 
 def test_functions_remember_the_collation_that_their_database_had(

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from branchline.cli.operations import Environment, Json
 from branchline.cli.terminal import err, out, show_json, show_table, working
+from branchline.config import SANITIZE_FILE
 from branchline.errors import Refused
 from branchline.steps.promote import environment_at
 from branchline.wiring import open_platform
@@ -52,7 +53,7 @@ def check(environment: Environment, file: File = None, ref: Ref = None, json: Js
     found = environment_at(platform, environment)
     with working("comparing the policy with the live schema and files", quiet=json):
         policy = chosen_policy(platform, found, file, ref)
-        problems = policy_problems(platform, found, policy, *([file.name] if file else []))
+        problems = policy_problems(platform, found, policy, file.name if file else SANITIZE_FILE)
     if json:
         show_json({"problems": problems})
     elif not problems:

@@ -155,7 +155,8 @@ def _hits(
     wanted = {
         name: _to_search(schema.tables[name], rule, strict=schema.strict)
         for name, rule in policy.tables.items()
-        if rule.action == "copy" or (name in schema.tables and _filled_again(copy, policy, name))
+        if rule.action == "copy"
+        or (name in schema.tables and _filled_again(copy, policy, schema.tables[name]))
     }
     hits = {
         where: _Hits(_countable(where, policy.tables[where.table], originals))
@@ -194,9 +195,11 @@ def _hits(
     return hits
 
 
-def _filled_again(copy: Snapshot, policy: Policy, table: str) -> bool:
-    """Whether `disarm:`, or a trigger that it set off, put rows into a table that is truncated."""
-    return policy.tables[table].action == "truncate" and bool(policy.disarm) and copy.count(table) > 0
+def _filled_again(copy: Snapshot, policy: Policy, table: Table) -> bool:
+    """Whether `disarm:`, or a trigger that it set off, put rows into a table that is truncated and has rows of its own."""
+    if policy.tables[table.name].action != "truncate" or table.module or table.unsupported:
+        return False
+    return bool(policy.disarm) and copy.count(table.name) > 0
 
 
 def _countable(where: _Searched, rule: TableRule, originals: Originals) -> pl.Series | None:

@@ -354,11 +354,12 @@ def _numbers(texts: pl.Series, places: pl.Series) -> list[pl.DataFrame]:
         }
     ).explode("form")
     of_text, without_zeros = pl.lit(apart["text"]).gather("text"), pl.col("form").str.strip_chars_start("0")
+    whole = groups.group_by("text", maintain_order=True).agg(pl.col("form").str.join(""))
     return [
         run.select(of_text.alias("text"), without_zeros).filter(
             pl.col("form").str.len_bytes() >= FEWEST_DIGITS
         )
-        for run in (groups, *_runs(groups, MOST_GROUPS, ""))
+        for run in (whole, groups, *_runs(groups, MOST_GROUPS, ""))
     ]
 
 

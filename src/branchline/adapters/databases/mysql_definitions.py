@@ -9,7 +9,7 @@ programs on the source is not known on the target, so all of them belong to the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from branchline.adapters.databases.mysql_connection import Session, identifier, text
@@ -21,7 +21,11 @@ _KEY = re.compile(r"  (?:UNIQUE |FULLTEXT |SPATIAL )?KEY `")
 _FIRST_COLUMN = re.compile(r"KEY (?:`(?:[^`]|``)+` )?\(`((?:[^`]|``)+)`")
 _COUNTED = re.compile(r"  `((?:[^`]|``)+)` (?:(?! COMMENT ').)* AUTO_INCREMENT(?: |,|$)")
 _TRANSACTIONAL = re.compile(r"\) ENGINE=(?:InnoDB|ROCKSDB)\b")
-_LITERAL = re.compile(r"('(?:[^'\\]|\\.|'')*')", re.DOTALL)
+_TOKEN = re.compile(
+    r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|--[ \t][^\n]*|#[^\n]*|/\*.*?\*/|`((?:[^`]|``)*)`(?:\s*\.\s*`((?:[^`]|``)*)`)?",
+    re.DOTALL,
+)
+"""A text, a comment, or a name with the one that follows it behind a point."""
 _FOREIGN = re.compile(r"  CONSTRAINT `(?:[^`]|``)+` FOREIGN KEY ")
 _DEFINED = re.compile(
     r"(CREATE (?:OR REPLACE )?(?:ALGORITHM=\w+ )?)"
@@ -93,8 +97,11 @@ def read_definitions(
         "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = DATABASE()"
     )[0]
 
+    made = tuple(_programs(session, catalog))
+    own = {*catalog.schema.tables, *catalog.views, *catalog.sequences, *(program.name for program in made)}
+
     def moved(sql: str) -> str:
-        return renamed(sql, database, target)
+        return renamed(sql, database, target, own)
 
     return Definitions(
         charset,
@@ -105,21 +112,20 @@ def read_definitions(
             if not catalog.schema.tables[name].unsupported.startswith("the server cannot open")
         ),
         tuple(_sequence(session, name) for name in catalog.sequences),
-        tuple(
-            replace(_owned(program, owner), sql=moved(_owned(program, owner).sql))
-            for program in _programs(session, catalog)
-        ),
+        tuple(_owned(replace(program, sql=moved(program.sql)), owner) for program in made),
     )
 
 
-def renamed(sql: str, database: str, target: str) -> str:
-    """A definition with another database's name wherever it names its own, in quotes and as the owner of something: the server writes
-    it so before sequences, and in views that look into other databases too.
+def renamed(sql: str, database: str, target: str, own: Collection[str]) -> str:
+    """A definition with another database's name wherever it names its own, in quotes and as the owner of something of its `own`: the
+    server writes it so before sequences, and in views that look into other databases too. An alias may have the same name.
     """
-    own = f"{identifier(database)}."
-    parts = _LITERAL.split(sql)
-    parts[::2] = [part.replace(own, f"{identifier(target)}.") for part in parts[::2]]
-    return "".join(parts)
+
+    def moved(found: re.Match[str]) -> str:
+        owner, owned = (name.replace("``", "`") if name else name for name in found.groups())
+        return f"{identifier(target)}.{identifier(owned)}" if owner == database and owned in own else found[0]
+
+    return _TOKEN.sub(moved, sql)
 
 
 def apart(name: str, sql: str) -> TableDefinition:

@@ -167,7 +167,8 @@ class MysqlLoader:
         """Has the database itself another collation, which functions and triggers remember, where it is not the one it has now."""
         if wanted in ("", now):
             return now
-        session.run(f"ALTER DATABASE {identifier(self.database)} COLLATE {wanted}")
+        with scrubbed("making programs"):
+            session.run(f"ALTER DATABASE {identifier(self.database)} COLLATE {wanted}")
         return wanted
 
     def execute(self, statement: str) -> None:
@@ -280,10 +281,12 @@ class _Filling:
         """
         found = self.session.rows("SHOW WARNINGS")
         for _, code, message in found:
-            named = _AT_COLUMN.search(message) or _AT_CHECK.search(message)
-            name = named[1] if named else ""
-            kept = name in self.enums and code == _CUT
-            computed = name in self.generated or (self.generated and not name and code in _OF_EXPRESSIONS)
+            column, check = _AT_COLUMN.search(message), _AT_CHECK.search(message)
+            name = next((found[1] for found in (column, check) if found), "")
+            kept = column and name in self.enums and code == _CUT
+            computed = (column and name in self.generated) or (
+                self.generated and not name and code in _OF_EXPRESSIONS
+            )
             if not (kept or computed) or len(found) < count:
                 where = f"{self.layout.name}.{name}" if name else self.layout.name
                 what = f"copying {self.layout.name}: a value does not fit {where} ({code})."
