@@ -279,13 +279,3 @@ def test_what_disarming_puts_into_a_truncated_table_is_searched(shop) -> None:
     )
     with pytest.raises(Failed, match=r"audit\.was"):
         shop.sync(policy)
-
-
-def test_a_truncated_index_of_another_tables_texts_is_not_searched_for_rows_of_its_own(shop) -> None:
-    shop.fill(
-        "CREATE TABLE page (id INTEGER PRIMARY KEY, body TEXT);"
-        "CREATE VIRTUAL TABLE words USING fts5(body, content='page', content_rowid='id');"
-        "INSERT INTO page VALUES (1, 'hello');"
-    )
-    policy = "{tables: {page: {columns: {id: keep, body: keep}}, words: truncate}, disarm: {sql: [SELECT 1]}}"
-    assert shop.sync(policy).leaks == 0

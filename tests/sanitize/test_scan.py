@@ -108,7 +108,7 @@ def test_whatever_of_a_text_could_be_remembered_is_looked_for_in_it(texts: list[
         "0301234567ext",
         "030_1234567, or later",
         "(030) 12 34 56 7",
-        "(0) 3 0 1 2 3 4 5 6 7",
+        "dial 0 3 0 1 2 3 4 5 6 7 now",
     ],
 )
 def test_a_number_is_found_whatever_is_between_its_digits_and_around_them(text: str) -> None:
